@@ -1,0 +1,102 @@
+"""Every exception that pushmfa raises on purpose.
+
+    PushmfaError
+    +-- MalformedError          bytes from outside that are not what they should be
+    +-- ConfigError             a configuration that says something wrong
+    +-- VerificationError       a check of an answer or a statement failed
+    +-- SealError               an envelope that does not open
+    +-- KeyRejectedError        a public key that must not be used
+    +-- StoreError              state that cannot be read or written
+    +-- NotReachableError       daemon or relay does not answer
+    +-- NotPermittedError       the caller may not do this
+    +-- NotEnrolledError        no active device
+    +-- LimitError              throttled or locked
+    +-- ExpiredError            nobody answered in time
+    +-- RefusedError            denied, wrong number, wrong code
+    +-- UsageError              something that cannot be done as asked
+
+Each carries what happened (the message) and what to do (the hint); the command
+line prints both and ends with `exit_code`.
+"""
+
+
+class PushmfaError(Exception):
+    """The base of them all: what happened, and a hint: what to do."""
+
+    exit_code = 1
+    hint = ""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        if hint is not None:
+            self.hint = hint
+
+
+class MalformedError(PushmfaError):
+    """Bytes from outside are not a message of the protocol."""
+
+
+class ConfigError(PushmfaError):
+    """A configuration file is missing or says something wrong."""
+
+    exit_code = 8
+    hint = "Correct the file and try again; the documentation lists every key."
+
+
+class VerificationError(PushmfaError):
+    """A check of a signed statement failed; it changes nothing."""
+
+
+class SealError(PushmfaError):
+    """A sealed payload does not open with these keys and names."""
+
+
+class KeyRejectedError(PushmfaError):
+    """A public key is malformed, non-canonical or of small order."""
+
+
+class StoreError(PushmfaError):
+    """State on disk cannot be read or written."""
+
+
+class NotReachableError(PushmfaError):
+    """The daemon or the relay does not answer."""
+
+    exit_code = 3
+
+
+class ExpiredError(PushmfaError):
+    """Nobody answered in time."""
+
+    exit_code = 4
+
+
+class LimitError(PushmfaError):
+    """Throttled or locked."""
+
+    exit_code = 5
+
+
+class NotEnrolledError(PushmfaError):
+    """The account has no active device."""
+
+    exit_code = 6
+    hint = "Run `pushmfa enroll` first."
+
+
+class NotPermittedError(PushmfaError):
+    """The caller may not do this."""
+
+    exit_code = 7
+
+
+class RefusedError(PushmfaError):
+    """Denied, or a wrong number or code was typed."""
+
+    exit_code = 1
+
+
+class UsageError(PushmfaError):
+    """It cannot be done as asked."""
+
+    exit_code = 2
