@@ -1,7 +1,7 @@
 """The glossary as types: every word that code, wire and people share."""
 
 from enum import StrEnum
-from typing import Final, NewType
+from typing import Final, NewType, Self
 
 VERSION: Final = "0.1.0"
 """The release; here and nowhere else, so that no start-up reads package metadata."""
@@ -15,20 +15,78 @@ UserName = NewType("UserName", str)
 AttemptId = NewType("AttemptId", str)
 """One login attempt as log, audit and `--json` name it: 16 hexadecimal digits."""
 
-ChallengeId = NewType("ChallengeId", bytes)
-"""32 random bytes, never reused; one challenge, all the devices it is sent to."""
 
-HostId = NewType("HostId", bytes)
-"""SHA-256 of the first verify key of a host: 32 bytes; survives key rotation."""
+class Binary(bytes):
+    """Bytes of a known length; on a wire unpadded base64url (RFC 4648, section 5).
 
-DeviceId = NewType("DeviceId", bytes)
-"""SHA-256 of the first verify key of an enrollment: 32 bytes."""
+    Subclasses say how long; the constructor raises ValueError for any other length.
+    """
 
-MailboxId = NewType("MailboxId", bytes)
-"""The first 16 bytes of SHA-256 of a relay key, so that nobody claims another's."""
+    MIN = 0
+    MAX = 12_288
 
-EnvelopeId = NewType("EnvelopeId", bytes)
-"""16 random bytes; an id seen before is dropped."""
+    def __new__(cls, value: bytes) -> Self:
+        """Return value as this kind of bytes, or raise ValueError."""
+        if not cls.MIN <= len(value) <= cls.MAX:
+            expected = cls.MIN if cls.MIN == cls.MAX else f"{cls.MIN} to {cls.MAX}"
+            raise ValueError(f"{cls.__name__}: {len(value)} bytes, not {expected}")
+        return super().__new__(cls, value)
+
+
+class Bytes16(Binary):
+    """Exactly 16 bytes."""
+
+    MIN = MAX = 16
+
+
+class Bytes32(Binary):
+    """Exactly 32 bytes."""
+
+    MIN = MAX = 32
+
+
+class ChallengeId(Bytes32):
+    """32 random bytes, never reused; one attempt, all the devices it is sent to."""
+
+
+class HostId(Bytes32):
+    """SHA-256 of the first verify key of a host; survives a rotation of its keys."""
+
+
+class DeviceId(Bytes32):
+    """SHA-256 of the first verify key of an enrollment: one device, one account."""
+
+
+class MailboxId(Bytes16):
+    """The first 16 bytes of SHA-256 of a relay key, so that nobody claims another's."""
+
+
+class EnvelopeId(Bytes16):
+    """16 random bytes; an id seen before is dropped."""
+
+
+class Nonce(Bytes32):
+    """32 random bytes, used once."""
+
+
+class Digest(Bytes32):
+    """A SHA-256."""
+
+
+class VerifyKey(Bytes32):
+    """An Ed25519 public key (RFC 8032)."""
+
+
+class SealingKey(Binary):
+    """A P-256 public key as an uncompressed point (SEC 1): 0x04, x, y."""
+
+    MIN = MAX = 65
+
+
+class Signature(Binary):
+    """An Ed25519 signature (RFC 8032)."""
+
+    MIN = MAX = 64
 
 
 class Role(StrEnum):
@@ -70,7 +128,7 @@ class Verification(StrEnum):
     """What the device verified of its holder before it signed."""
 
     NONE = "none"
-    PASSPHRASE = "passphrase"
+    PASSPHRASE = "passphrase"  # noqa: S105  a word of the wire, not a secret
     WEBAUTHN = "webauthn"
 
 

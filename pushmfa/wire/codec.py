@@ -1,0 +1,117 @@
+"""One strict JSON decoder and encoder for everything that crosses a boundary.
+
+msgspec decodes and checks types; what it lets through is caught here (measured
+with 0.22): UnicodeDecodeError and RecursionError get out of it as they are, and of
+doubled keys it silently keeps the last, so that two readers of the same bytes
+could see two messages.
+"""
+
+import json
+import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, TypeVar
+
+import msgspec
+
+from pushmfa.errors import MalformedError
+from pushmfa.terms import Binary
+
+M = TypeVar("M")
+
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
+
+
+class Message(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="type",
+):
+    """What every frame, statement and payload is: frozen, tagged, nothing unknown."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An object inside a message; it has no tag."""
+
+
+def encode_base64url(raw: bytes) -> str:
+    """Return raw as unpadded base64url (RFC 4648, section 5)."""
+    text = b2a_base64(raw, newline=False).decode("ascii")
+    return text.rstrip("=").replace("+", "-").replace("/", "_")
+
+
+def decode_base64url(text: str) -> bytes:
+    """Return the bytes of text, or raise MalformedError.
+
+    Exactly one text stands for given bytes: padding, other alphabets, white space
+    and non-zero trailing bits are refused.
+    """
+    if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
+        raise MalformedError("not unpadded base64url")
+    padded = text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
+    try:
+        raw = a2b_base64(padded.encode("ascii"), strict_mode=True)
+    except Base64Error as error:
+        raise MalformedError("not unpadded base64url") from error
+    if encode_base64url(raw) != text:
+        raise MalformedError("base64url with trailing bits")
+    return raw
+
+
+def _encode_hook(value: Any) -> str:
+    if isinstance(value, Binary):
+        return encode_base64url(value)
+    raise NotImplementedError(f"{type(value).__name__} does not go on a wire")
+
+
+def _decode_hook(kind: type[Any], value: Any) -> Any:
+    if not issubclass(kind, Binary) or not isinstance(value, str):
+        raise ValueError("expected unpadded base64url")
+    try:
+        return kind(decode_base64url(value))
+    except MalformedError as error:
+        raise ValueError(str(error)) from error
+
+
+_encoder: Final = msgspec.json.Encoder(enc_hook=_encode_hook)
+
+
+def encode(message: Message) -> bytes:
+    """Return message as compact UTF-8 JSON, its tag first."""
+    return _encoder.encode(message)
+
+
+def make_decoder(kind: type[M], max_bytes: int) -> Callable[[bytes], M]:
+    """Return a function that decodes kind, or raises MalformedError and nothing else.
+
+    kind may be a union of messages, told apart by their tags; more than max_bytes
+    are refused before they are looked at.
+    """
+    decoder: msgspec.json.Decoder[M] = msgspec.json.Decoder(
+        kind, strict=True, dec_hook=_decode_hook
+    )
+
+    def decode(raw: bytes) -> M:
+        if len(raw) > max_bytes:
+            raise MalformedError(f"{len(raw)} bytes, at most {max_bytes}")
+        try:
+            message = decoder.decode(raw)
+            # Attack: {"decision": "denial", ..., "decision": "approval"}.
+            json.loads(raw, object_pairs_hook=_refuse_doubled, parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
+            raise MalformedError(str(error)) from error
+        return message
+
+    return decode
+
+
+def _refuse_doubled(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise ValueError("doubled key")
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")

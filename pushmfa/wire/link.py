@@ -1,0 +1,182 @@
+"""Frames between a peer (host or device) and the relay, on `/v1/link`.
+
+    peer                                relay
+      |  <- greeting {versions, nonce, features}
+      |  -> hello {statement, mailboxes, features, invitation}
+      |  <- ready {}
+      |  -> allow {mailbox, senders}          devices: whom to take envelopes from
+      |  -> envelope {id, to, from, ...}      <- envelope: it just came in
+      |  <- stored {id, to, from, ...}        it waited; -> received {mailbox, id}
+      |  <- accepted {id, wakeup}             ours waits (feature "accepted")
+      |  -> withdraw {id, to, from}           forget ours, if it still waits
+      |  <- refused {id, reason}              ours was not taken
+
+JSON text frames of at most 16 KiB, one write a frame. docs/protocol.md, section 3.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Final
+
+import msgspec
+
+from pushmfa.terms import (
+    Binary,
+    EnvelopeId,
+    MailboxId,
+    Nonce,
+    Role,
+    Signature,
+    VerifyKey,
+    WakeUp,
+)
+from pushmfa.wire.codec import Message, Part, encode, make_decoder
+from pushmfa.wire.envelope import EnvelopeFields
+
+PATH: Final = "/v1/link"
+MAX_FRAME: Final = 16_384
+MAX_MAILBOXES: Final = 64
+MAX_SENDERS: Final = 256
+
+FEATURE_ACCEPTED: Final = "accepted"
+"""A peer that names it wants to hear of `accepted`."""
+
+RESERVED_FRAMES: Final = ("cancel", "subscription", "wakeup", "move")
+"""Names of frames of later features; this version refuses them."""
+
+Version = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+Versions = Annotated[tuple[Version, ...], msgspec.Meta(min_length=1, max_length=16)]
+Feature = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z")]
+Features = Annotated[tuple[Feature, ...], msgspec.Meta(max_length=32)]
+RelayName = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Invitation = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class CloseCode(int):
+    """Codes with which the relay ends a link (RFC 6455, section 7.4.2)."""
+
+
+MALFORMED: Final = CloseCode(4400)
+HELLO_REFUSED: Final = CloseCode(4401)
+NOT_INVITED: Final = CloseCode(4403)
+HELLO_LATE: Final = CloseCode(4408)
+TOO_MANY: Final = CloseCode(4429)
+
+
+class RefusalReason(StrEnum):
+    """Why the relay did not take an envelope."""
+
+    NOT_OPEN = "not_open"
+    NOT_ALLOWED = "not_allowed"
+    MAILBOX_FULL = "mailbox_full"
+    TOO_MANY = "too_many"
+
+
+class HelloStatement(Binary):
+    """The exact bytes of a RelayHello statement, as signed."""
+
+    MIN, MAX = 2, 1024
+
+
+class RelayHello(Message, frozen=True, tag="relay-hello"):
+    """What a peer signs to open mailboxes; label `pushmfa/v1 relay-hello`."""
+
+    version: Version
+    role: Role
+    relay: RelayName
+    nonce: Nonce
+
+
+class MailboxProof(Part, frozen=True):
+    """One mailbox to open: its relay key, and that key's signature of the hello."""
+
+    key: VerifyKey
+    signature: Signature
+
+
+class Greeting(Message, frozen=True, tag="greeting"):
+    """The relay's first frame."""
+
+    versions: Versions
+    nonce: Nonce
+    features: Features
+
+
+class Hello(Message, frozen=True, tag="hello"):
+    """The peer's first frame."""
+
+    statement: HelloStatement
+    mailboxes: Annotated[
+        tuple[MailboxProof, ...],
+        msgspec.Meta(min_length=1, max_length=MAX_MAILBOXES),
+    ]
+    features: Features
+    invitation: Invitation | None
+
+
+class Ready(Message, frozen=True, tag="ready"):
+    """The relay opened every mailbox of the hello."""
+
+
+class Allow(Message, frozen=True, tag="allow"):
+    """The senders from whom a device's mailbox takes envelopes; replaces the last."""
+
+    mailbox: MailboxId
+    senders: Annotated[tuple[MailboxId, ...], msgspec.Meta(max_length=MAX_SENDERS)]
+
+
+class Envelope(EnvelopeFields, frozen=True, tag="envelope"):
+    """An envelope on its way; it is not acknowledged."""
+
+
+class Stored(EnvelopeFields, frozen=True, tag="stored"):
+    """An envelope that waited; the peer answers `received`."""
+
+
+class Received(Message, frozen=True, tag="received"):
+    """The peer has this stored envelope; the relay forgets it."""
+
+    mailbox: MailboxId
+    id: EnvelopeId
+
+
+class Accepted(Message, frozen=True, tag="accepted"):
+    """The relay keeps this envelope, since nobody is there to take it now."""
+
+    id: EnvelopeId
+    wakeup: WakeUp
+
+
+class Withdraw(Message, frozen=True, tag="withdraw", rename={"sender": "from"}):
+    """The sender no longer wants this envelope delivered."""
+
+    id: EnvelopeId
+    to: MailboxId
+    sender: MailboxId
+
+
+class Refused(Message, frozen=True, tag="refused"):
+    """The relay did not take this envelope."""
+
+    id: EnvelopeId
+    reason: RefusalReason
+
+
+PeerFrame = Hello | Allow | Envelope | Received | Withdraw
+RelayFrame = Greeting | Ready | Envelope | Stored | Accepted | Refused
+Frame = PeerFrame | RelayFrame
+
+decode_peer_frame: Callable[[bytes], PeerFrame] = make_decoder(
+    PeerFrame,  # type: ignore[arg-type]  # to mypy a union is no type[M]
+    MAX_FRAME,
+)
+decode_relay_frame: Callable[[bytes], RelayFrame] = make_decoder(
+    RelayFrame,  # type: ignore[arg-type]  # as above
+    MAX_FRAME,
+)
+decode_relay_hello = make_decoder(RelayHello, HelloStatement.MAX)
+
+
+def encode_frame(frame: Frame) -> str:
+    """Return frame as the text of one websocket message."""
+    return encode(frame).decode("utf-8")
