@@ -160,6 +160,6 @@ def decode_typed(datagram: bytes) -> bytes:
 
 def _text(text: str) -> bytes:
     raw = text.encode("ascii", "replace")
-    if any(byte < 0x20 and byte != 0x0A or byte == 0x7F for byte in raw):
+    if any((byte < 0x20 and byte != 0x0A) or byte == 0x7F for byte in raw):
         raise ValueError("text for a terminal holds a control character")
     return raw[:MAX_TEXT]

@@ -186,7 +186,7 @@ class Notice(Message, frozen=True, tag="notice"):
 
 
 class Revoked(Message, frozen=True, tag="revoked"):
-    """This device is revoked; label `pushmfa/v1 revoked`, signed by the host."""
+    """The device is revoked; label `pushmfa/v1 revoked`, signed by the host."""
 
     version: Version
     host_id: HostId
