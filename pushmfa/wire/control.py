@@ -42,7 +42,7 @@ class FailureKind(StrEnum):
 
 
 class GetHost(Message, frozen=True, tag="get-host"):
-    """Which host is this?"""
+    """Ask which host this is."""
 
 
 class GetStatus(Message, frozen=True, tag="get-status"):
