@@ -1,0 +1,34 @@
+/* What PAM and the kernel know of a login attempt, as the first datagram. */
+
+#ifndef PUSHMFA_ATTEMPT_H
+#define PUSHMFA_ATTEMPT_H
+
+#include "options.h"
+#include "protocol.h"
+#include "service.h"
+
+#include <security/_pam_types.h>
+#include <stdbool.h>
+
+enum { ATTEMPT_USER_SIZE = 1024 };
+
+struct attempt {
+    char user[ATTEMPT_USER_SIZE]; /* PAM_USER when the attempt began */
+    struct first_datagram first;
+};
+
+/* Collect the attempt for the daemon.  phase is "auth" or "account", flags are
+   PAM's, wait is in seconds.  PAM may ask for the user's name here.  Return
+   false, after a log line, if something cannot be told in full: the daemon and
+   the phone must never judge a part of the truth. */
+bool attempt_collect(struct attempt *attempt, pam_handle_t *pamh,
+                     const struct options *options,
+                     const struct service *service, const char *phase,
+                     int flags, unsigned wait);
+
+/* Return whether PAM_USER is still the user the attempt began with; log a
+   change.  An approval for one user must not log in another (CVE-2024-9313). */
+bool attempt_is_same_user(const struct attempt *attempt,
+                          const pam_handle_t *pamh);
+
+#endif
