@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from pushmfa.crypto.sealing import PRIVATE_SCALAR_SIZE, SEALING_KEY_SIZE
 from pushmfa.crypto.signing import SEED_SIZE, VERIFY_KEY_SIZE
 from pushmfa.crypto.signing import device_id_of as device_id_of
 from pushmfa.crypto.signing import host_id_of as host_id_of
@@ -32,9 +33,6 @@ COMMITMENT_NONCE_SIZE: Final = 32
 CODE_DIGITS: Final = 6
 """Digits of the code that a person carries from the device to the terminal."""
 
-_SEALING_KEY_SIZE: Final = 65
-_SCALAR_SIZE: Final = 32
-
 
 def new_seed() -> bytes:
     """Return a new private Ed25519 key: 32 random bytes."""
@@ -44,7 +42,7 @@ def new_seed() -> bytes:
 def new_sealing_scalar() -> bytes:
     """Return a new private P-256 key: the scalar, 32 bytes, big-endian."""
     key = ec.generate_private_key(ec.SECP256R1())
-    return key.private_numbers().private_value.to_bytes(_SCALAR_SIZE)
+    return key.private_numbers().private_value.to_bytes(PRIVATE_SCALAR_SIZE)
 
 
 def new_enrollment_secret() -> bytes:
@@ -136,7 +134,7 @@ def confirmation_code(
 def _check_host_keys(verify_key: bytes, sealing_key: bytes, nonce: bytes) -> None:
     # All lengths are fixed, so no two inputs give the same bytes to the digest.
     _check_size("a verify key", verify_key, VERIFY_KEY_SIZE)
-    _check_size("a sealing key", sealing_key, _SEALING_KEY_SIZE)
+    _check_size("a sealing key", sealing_key, SEALING_KEY_SIZE)
     _check_size("a commitment nonce", nonce, COMMITMENT_NONCE_SIZE)
 
 
