@@ -12,21 +12,24 @@
 #include <syslog.h>
 #include <unistd.h>
 
-/* Read the file to its end or to size bytes.  Return how many, or -1. */
+/* Read the file to its end or to size bytes.  Return how many, or -1 with
+ *error set to the errno of the failure. */
 static ssize_t
-read_file(const char *path, char *bytes, size_t size)
+read_file(const char *path, char *bytes, size_t size, int *error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     size_t length = 0;
     ssize_t got;
 
+    *error = errno;
     if (fd < 0)
         return -1;
     do {
         got = read(fd, bytes + length, size - length);
+        *error = errno;
         if (got > 0)
             length += (size_t)got;
-    } while ((got > 0 && length < size) || (got < 0 && errno == EINTR));
+    } while ((got > 0 && length < size) || (got < 0 && *error == EINTR));
     (void)close(fd);
     return got < 0 ? -1 : (ssize_t)length;
 }
@@ -39,12 +42,14 @@ add_kernel_number(struct first_datagram *first, const pam_handle_t *pamh,
                   const char *key, const char *path)
 {
     char digits[24];
-    ssize_t length = read_file(path, digits, sizeof(digits) - 1);
+    int error;
+    ssize_t length = read_file(path, digits, sizeof(digits) - 1, &error);
 
-    if (length < 0 && errno == ENOENT)
+    if (length < 0 && error == ENOENT)
         return true;
     if (length <= 0) {
-        pam_syslog(pamh, LOG_ERR, "cannot read %s: %s", path, strerror(errno));
+        pam_syslog(pamh, LOG_ERR, "cannot read %s: %s", path,
+                   length < 0 ? strerror(error) : "empty");
         return false;
     }
     digits[length] = '\0';
@@ -62,8 +67,8 @@ add_item(struct first_datagram *first, const pam_handle_t *pamh,
         protocol_add(first, key, value);
 }
 
-static bool
-collect_user(struct attempt *attempt, pam_handle_t *pamh)
+bool
+attempt_name_user(struct attempt *attempt, pam_handle_t *pamh)
 {
     const char *user = NULL;
     int code = pam_get_user(pamh, &user, NULL);
@@ -104,11 +109,12 @@ add_command(struct first_datagram *first, const pam_handle_t *pamh,
 {
     static const char path[] = "/proc/self/cmdline";
     char command[PROTOCOL_COMMAND_MAX + 1]; /* 1 more, to see a longer one */
-    ssize_t length = read_file(path, command, sizeof(command));
+    int error;
+    ssize_t length = read_file(path, command, sizeof(command), &error);
     bool cut = length > PROTOCOL_COMMAND_MAX;
 
     if (length < 0) {
-        pam_syslog(pamh, LOG_ERR, "cannot read %s: %s", path, strerror(errno));
+        pam_syslog(pamh, LOG_ERR, "cannot read %s: %s", path, strerror(error));
         return false;
     }
     protocol_add_number(first, "cut", cut ? 1 : 0);
@@ -118,14 +124,12 @@ add_command(struct first_datagram *first, const pam_handle_t *pamh,
 }
 
 bool
-attempt_collect(struct attempt *attempt, pam_handle_t *pamh,
-                const struct options *options, const struct service *service,
-                const char *phase, int flags, unsigned wait)
+attempt_describe(struct attempt *attempt, const pam_handle_t *pamh,
+                 const struct options *options, const struct service *service,
+                 const char *phase, int flags, unsigned wait)
 {
     struct first_datagram *first = &attempt->first;
 
-    if (!collect_user(attempt, pamh))
-        return false;
     protocol_begin(first);
     protocol_add(first, "phase", phase);
     protocol_add(first, "service", service->name);

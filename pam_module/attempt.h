@@ -17,14 +17,18 @@ struct attempt {
     struct first_datagram first;
 };
 
-/* Collect the attempt for the daemon.  phase is "auth" or "account", flags are
-   PAM's, wait is in seconds.  PAM may ask for the user's name here.  Return
-   false, after a log line, if something cannot be told in full: the daemon and
-   the phone must never judge a part of the truth. */
-bool attempt_collect(struct attempt *attempt, pam_handle_t *pamh,
-                     const struct options *options,
-                     const struct service *service, const char *phase,
-                     int flags, unsigned wait);
+/* Learn who logs in; PAM may ask the person for it.  Return false, after a log
+   line, if there is no name, or one that no account can have. */
+bool attempt_name_user(struct attempt *attempt, pam_handle_t *pamh);
+
+/* Compose the first datagram.  phase is "auth" or "account", flags are PAM's,
+   wait is the seconds until we give up.  Return false, after a log line, if
+   something cannot be told in full: daemon and phone must never judge a part
+   of the truth. */
+bool attempt_describe(struct attempt *attempt, const pam_handle_t *pamh,
+                      const struct options *options,
+                      const struct service *service, const char *phase,
+                      int flags, unsigned wait);
 
 /* Return whether PAM_USER is still the user the attempt began with; log a
    change.  An approval for one user must not log in another (CVE-2024-9313). */

@@ -7,7 +7,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -30,23 +30,25 @@ map_ipv4(struct in_addr address)
     return mapped;
 }
 
+/* conn is "address port address port"; an address may end in a zone, %eth0. */
 static bool
 parse_peer(struct peer *peer, const char *conn)
 {
-    char text[INET6_ADDRSTRLEN + 1];
+    char text[INET6_ADDRSTRLEN];
+    const char *port = strchr(conn, ' ');
+    size_t length = strcspn(conn, "% ");
     struct in_addr ipv4;
-    in_port_t port;
 
-    /* %45 is INET6_ADDRSTRLEN - 1; a zone such as %eth0 is left out. */
-    if (sscanf(conn, "%45[0-9a-fA-F.:]%*[^ ] %hu", text, &port) != 2 &&
-        sscanf(conn, "%45[0-9a-fA-F.:] %hu", text, &port) != 2)
+    if (port == NULL || length >= sizeof(text))
         return false;
-    peer->port = htons(port);
-    if (inet_pton(AF_INET, text, &ipv4) == 1)
+    memcpy(text, conn, length);
+    text[length] = '\0';
+    peer->port = htons((in_port_t)strtoul(port, NULL, 10));
+    if (inet_pton(AF_INET, text, &ipv4) == 1) {
         peer->address = map_ipv4(ipv4);
-    else if (inet_pton(AF_INET6, text, &peer->address) != 1)
-        return false;
-    return true;
+        return true;
+    }
+    return inet_pton(AF_INET6, text, &peer->address) == 1;
 }
 
 static bool
@@ -57,7 +59,7 @@ socket_peer(struct peer *peer, int fd)
         struct sockaddr_in ipv4;
         struct sockaddr_in6 ipv6;
         struct sockaddr_storage space;
-    } name;
+    } name = {.space = {0}};
     socklen_t length = sizeof(name);
 
     if (getpeername(fd, &name.any, &length) != 0)
@@ -67,9 +69,11 @@ socket_peer(struct peer *peer, int fd)
         peer->port = name.ipv4.sin_port;
         return true;
     }
+    if (name.any.sa_family != AF_INET6)
+        return false;
     peer->address = name.ipv6.sin6_addr;
     peer->port = name.ipv6.sin6_port;
-    return name.any.sa_family == AF_INET6;
+    return true;
 }
 
 int

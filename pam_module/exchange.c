@@ -30,7 +30,8 @@ struct exchange {
     struct attempt attempt;
     struct watch watch;
     bool heard;    /* the daemon has answered the first datagram */
-    bool informed; /* a line is on the screen, and no prompt stands */
+    bool flushed;  /* input older than the number is gone */
+    bool informed; /* an information line is shown, and no prompt stands */
 };
 
 static int
@@ -49,17 +50,23 @@ has_screen(const struct exchange *exchange)
     return exchange->service->conn != NULL || exchange->watch.terminal >= 0;
 }
 
+/* What was typed before the number is on the screen was not meant for us. */
+static void
+flush_once(struct exchange *exchange)
+{
+    if (!exchange->flushed && exchange->watch.terminal >= 0)
+        typed_flush(exchange->watch.terminal);
+    exchange->flushed = true;
+}
+
 static bool
 show_info(struct exchange *exchange, const char *text)
 {
-    bool first = !exchange->informed;
-
+    flush_once(exchange);
     exchange->informed = true;
-    if (!has_screen(exchange))
-        return conversation_error(exchange->pamh, text);
-    if (first && exchange->watch.terminal >= 0)
-        typed_flush(exchange->watch.terminal);
-    return conversation_info(exchange->pamh, text);
+    if (has_screen(exchange))
+        return conversation_info(exchange->pamh, text);
+    return conversation_error(exchange->pamh, text);
 }
 
 /* The daemon may have spoken its verdict and gone while the person typed: a
@@ -70,6 +77,8 @@ send_typed(struct exchange *exchange, const struct typed *typed)
     char datagram[PROTOCOL_TYPED_MAX + 1];
     size_t length = protocol_compose_typed(datagram, typed);
 
+    if (watch_seconds_left(&exchange->watch) == 0)
+        return; /* we refuse now: a recovery code must not be used up for it */
     if (!daemon_send(exchange->watch.daemon, datagram, length) &&
         exchange->options->debug)
         pam_syslog(exchange->pamh, LOG_DEBUG, "what was typed: not sent: %s",
@@ -85,12 +94,22 @@ show_prompt(struct exchange *exchange, const char *text)
 
     if (exchange->options->display == DISPLAY_INFO || !has_screen(exchange))
         shown = show_info(exchange, text);
-    else
+    else {
+        flush_once(exchange);
         shown = conversation_prompt(exchange->pamh, text, &typed);
+    }
     if (shown)
         send_typed(exchange, &typed);
     explicit_bzero(&typed, sizeof(typed));
     return shown;
+}
+
+static enum verdict
+refuse(struct exchange *exchange, enum verdict verdict, const char *text)
+{
+    if (text[0] != '\0')
+        (void)conversation_error(exchange->pamh, text);
+    return verdict;
 }
 
 /* An approval is taken for a real attempt only, and its text is not shown:
@@ -98,22 +117,12 @@ show_prompt(struct exchange *exchange, const char *text)
 static enum verdict
 take_verdict(struct exchange *exchange, const struct message *message)
 {
-    if (message->verdict == VERDICT_APPROVED) {
-        if (exchange->options->role == ROLE_ATTEMPT)
-            return VERDICT_APPROVED;
-        pam_syslog(exchange->pamh, LOG_ERR, "decoy was approved: refused");
-        return VERDICT_UNAVAILABLE;
-    }
-    if (message->text[0] != '\0')
-        (void)conversation_error(exchange->pamh, message->text);
-    return message->verdict;
-}
-
-static enum verdict
-refuse(struct exchange *exchange, enum verdict verdict, const char *text)
-{
-    (void)conversation_error(exchange->pamh, text);
-    return verdict;
+    if (message->verdict != VERDICT_APPROVED)
+        return refuse(exchange, message->verdict, message->text);
+    if (exchange->options->role == ROLE_ATTEMPT)
+        return VERDICT_APPROVED;
+    pam_syslog(exchange->pamh, LOG_ERR, "decoy was approved: refused");
+    return refuse(exchange, VERDICT_UNAVAILABLE, text_unavailable);
 }
 
 /* Handle one datagram.  Return whether it was the last, with *verdict. */
@@ -211,6 +220,10 @@ ask_daemon(struct exchange *exchange)
     struct watch *watch = &exchange->watch;
     int64_t first_limit = watch_now() + (int64_t)DAEMON_PATIENCE * 1000;
 
+    if (exchange->options->debug)
+        pam_syslog(exchange->pamh, LOG_DEBUG,
+                   "asking the daemon at %s, %u seconds left",
+                   exchange->options->socket, watch_seconds_left(watch));
     watch->daemon = daemon_connect(exchange->pamh, exchange->options->socket);
     if (watch->daemon < 0)
         return refuse(exchange, VERDICT_UNAVAILABLE, text_unavailable);
@@ -245,16 +258,15 @@ exchange_run(pam_handle_t *pamh, const struct options *options,
     watch_start(&exchange.watch, choose_timeout(options, service));
     if (service->conn == NULL)
         watch_terminal(&exchange.watch);
-    if (attempt_collect(&exchange.attempt, pamh, options, service, phase, flags,
-                        watch_seconds_left(&exchange.watch)))
+    if (attempt_name_user(&exchange.attempt, pamh) &&
+        attempt_describe(&exchange.attempt, pamh, options, service, phase,
+                         flags, watch_seconds_left(&exchange.watch)))
         verdict = ask_daemon(&exchange);
     else
         (void)conversation_error(pamh, text_unavailable);
     if (verdict == VERDICT_APPROVED &&
         !attempt_is_same_user(&exchange.attempt, pamh))
         verdict = refuse(&exchange, VERDICT_UNAVAILABLE, text_unavailable);
-    if (verdict == VERDICT_APPROVED)
-        marks_approve(pamh, exchange.attempt.user);
     log_verdict(&exchange, verdict);
     watch_end(&exchange.watch);
     return verdict;

@@ -13,8 +13,7 @@
    the daemon wants, and tell the person why if it is a refusal.  phase is
    "auth" or "account", flags are PAM's.  Return the verdict, which is
    VERDICT_APPROVED only if the daemon said so in time, for an attempt that is
-   no decoy, and PAM_USER is still the same.  An approval is remembered in the
-   handle for the account phase. */
+   no decoy, and PAM_USER is still the same. */
 enum verdict exchange_run(pam_handle_t *pamh, const struct options *options,
                           const struct service *service, const char *phase,
                           int flags);

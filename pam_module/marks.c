@@ -18,10 +18,13 @@ free_user(pam_handle_t *pamh, void *data, int status)
 }
 
 void
-marks_approve(pam_handle_t *pamh, const char *user)
+marks_approve(pam_handle_t *pamh)
 {
-    char *copy = strdup(user);
+    const void *user = NULL;
+    char *copy = NULL;
 
+    if (pam_get_item(pamh, PAM_USER, &user) == PAM_SUCCESS && user != NULL)
+        copy = strdup(user);
     if (copy != NULL &&
         pam_set_data(pamh, approved_key, copy, free_user) != PAM_SUCCESS)
         free(copy);

@@ -38,7 +38,9 @@ pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
     if (service.column == COLUMN_SUDO && marks_is_refused(pamh))
         return verdict_code(VERDICT_CANCELED, service.column);
     verdict = exchange_run(pamh, &options, &service, "auth", flags);
-    if (verdict != VERDICT_APPROVED)
+    if (verdict == VERDICT_APPROVED)
+        marks_approve(pamh);
+    else
         marks_refuse(pamh);
     return verdict_code(verdict, service.column);
 }
