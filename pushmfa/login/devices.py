@@ -1,0 +1,56 @@
+"""A device as decisions see it: what the host recorded when it was enrolled."""
+
+from dataclasses import dataclass
+
+from pushmfa.errors import UsageError
+from pushmfa.terms import (
+    DeviceId,
+    DeviceKind,
+    MailboxId,
+    SealingKey,
+    UserName,
+    VerifyKey,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One device, enrolled for one account; times are Unix seconds."""
+
+    device_id: DeviceId
+    user: UserName
+    uid: int
+    label: str
+    kind: DeviceKind
+    capabilities: tuple[str, ...]
+    verify_key: VerifyKey
+    sealing_key: SealingKey
+    mailbox: MailboxId
+    version: int
+    enrolled_at: int
+    last_seen_at: int | None = None
+    lost_at: int | None = None
+    revoked_at: int | None = None
+
+    def is_active(self) -> bool:
+        """Whether it is asked, and whether what it signs counts."""
+        return self.revoked_at is None and self.lost_at is None
+
+
+def find_device(devices: tuple[Device, ...], name: str) -> Device:
+    """Return the one device that is not revoked and is called name.
+
+    name is a label, or the beginning (4 digits or more) of an id in hexadecimal.
+    Raises UsageError if none is, or if several are: a revocation must not guess.
+    """
+    present = [device for device in devices if device.revoked_at is None]
+    wanted = name.lower().replace(" ", "")
+    found = [device for device in present if device.label == name]
+    if not found and len(wanted) >= 4:
+        found = [d for d in present if d.device_id.hex().startswith(wanted)]
+    if len(found) == 1:
+        return found[0]
+    hint = "See `pushmfa devices list`; the beginning of an id tells alike ones apart."
+    if found:
+        raise UsageError(f"several devices are called {name}", hint=hint)
+    raise UsageError(f"no device is called {name}", hint=hint)

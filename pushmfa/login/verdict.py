@@ -1,0 +1,160 @@
+"""Verification of a device's answer, in the order of docs/protocol.md, section 5.3.
+
+Everything that can go wrong up to the number raises and closes nothing: else whoever
+reaches the relay could cancel logins. What is left is `judge`: denial, wrong number
+or approval. Compare-and-set is `attempt.close`; lock, audit and reply are the
+daemon's.
+"""
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from pushmfa.crypto.sealing import Direction, Opener, sealing_info
+from pushmfa.crypto.signing import Label, verify_signature
+from pushmfa.errors import MalformedError, VerificationError
+from pushmfa.login.attempt import Attempt, End
+from pushmfa.login.devices import Device
+from pushmfa.login.moment import Moment
+from pushmfa.terms import (
+    Cause,
+    Decision,
+    DenialReason,
+    HostId,
+    MailboxId,
+    Verdict,
+    Verification,
+    VerificationRequired,
+)
+from pushmfa.wire.payload import Answer, decode_answer, decode_to_host
+
+_DIGITS: Final = re.compile(r"[0-9]{2,8}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class HostKeys:
+    """The host, as an answer must name it, and the key that opens what is sent."""
+
+    host_id: HostId
+    mailbox: MailboxId
+    opener: Opener
+
+
+def open_answer(
+    sealed: bytes, recipient: MailboxId, device: Device, host: HostKeys
+) -> Answer:
+    """Return what device signed: steps 1 to 5. It is not yet known what it answers.
+
+    device is the one recorded for the mailbox that the envelope came from. Raises
+    VerificationError, SealError or MalformedError.
+    """
+    # (1) Size and type: the decoders of frame and payload.
+    # (2) The device is active now: one that was revoked while the attempt waited is
+    #     refused (attack: the thief answers before the card disappears).
+    if not device.is_active():
+        raise VerificationError("the device is revoked or reported lost")
+    if recipient != host.mailbox:
+        raise VerificationError("the envelope is for another mailbox")
+    # (3) It opens, with the names recorded for these mailboxes and no others (attack:
+    #     the relay delivers one device's answer as another's).
+    info = sealing_info(
+        Direction.TO_HOST, host.host_id, device.device_id, device.mailbox, host.mailbox
+    )
+    payload = decode_to_host(host.opener.open(info, sealed))
+    # (4) The device signed these very bytes, as an answer and as nothing else.
+    verify_signature(
+        device.verify_key, Label.ANSWER, payload.statement, payload.signature
+    )
+    # (5) Only now they are parsed.
+    answer = decode_answer(payload.statement)
+    if answer.version < device.version:
+        raise VerificationError("the answer is of a version below the recorded one")
+    if payload.assertion is not None:
+        raise VerificationError("an assertion in an answer of this version")
+    verify_fields(answer)
+    return answer
+
+
+def verify_fields(answer: Answer) -> None:
+    """Return if a denial has a reason only, and an approval a number only."""
+    if answer.decision is Decision.APPROVAL:
+        if answer.number is None or answer.reason is not None:
+            raise MalformedError("an approval without a number, or with a reason")
+    elif answer.number is not None or answer.reason is None or answer.grant:
+        raise MalformedError("a denial with a number or a grant, or without a reason")
+
+
+def verify_answer(
+    answer: Answer,
+    attempt: Attempt | None,
+    device: Device,
+    host_id: HostId,
+    now: Moment,
+) -> Attempt:
+    """Return the attempt if answer can end it now: steps 6 to 11.
+
+    attempt is the one with the answer's challenge id, if there is one; the caller
+    holds its lock. Raises VerificationError.
+    """
+    # (6) It is for this host (attack: an answer given to one host, sent to another).
+    if answer.host_id != host_id:
+        raise VerificationError("the answer is for another host")
+    # (7) The challenge waits: not unknown, not of before a restart, not ended.
+    if attempt is None:
+        raise VerificationError("the challenge is not known here")
+    if answer.challenge_id != attempt.challenge_id or not attempt.is_pending():
+        raise VerificationError("the attempt has ended")
+    _verify_addressed(answer, attempt, device)
+    # (10) In time, by both clocks.
+    if attempt.is_expired(now):
+        raise VerificationError("the answer came too late")
+    # (11) The holder was verified if that was asked, and took no more than offered.
+    if (
+        attempt.verification is VerificationRequired.REQUIRED
+        and answer.verification is Verification.NONE
+    ):
+        raise VerificationError("the device did not verify its holder")
+    if answer.grant > attempt.grant_offered:
+        raise VerificationError("the answer takes a grant that was not offered")
+    return attempt
+
+
+def _verify_addressed(answer: Answer, attempt: Attempt, device: Device) -> None:
+    # (8) The device was asked, for this account, and says so.
+    digest = attempt.digests.get(device.device_id)
+    if answer.device_id != device.device_id or digest is None:
+        raise VerificationError("the device was not asked")
+    if answer.approver != attempt.approver or device.user != attempt.approver:
+        raise VerificationError("the answer is another account's")
+    if device.uid != attempt.approver_uid:
+        raise VerificationError("the device is of an account with another uid")
+    # (9) It saw what was asked: service, command, address and all the rest.
+    if answer.challenge_sha256 != digest:
+        raise VerificationError("the answer is to another text of the challenge")
+
+
+def judge(answer: Answer, attempt: Attempt, device: Device) -> End:
+    """Return how a verified answer ends the attempt: steps 12 and 13."""
+    # (12) Deny means deny, whatever the number.
+    if answer.decision is Decision.DENIAL:
+        cause = Cause.NOT_ME if answer.reason is DenialReason.NOT_ME else Cause.CANCEL
+        return End(Verdict.DENIED, cause, device.device_id)
+    # (13) One try, in constant time, only the form that was shown: int() would take
+    #      blanks, signs, underscores and the digits of other scripts.
+    if not is_right_number(answer.number or "", attempt.number):
+        return End(Verdict.WRONG_NUMBER, Cause.WRONG_NUMBER, device.device_id)
+    return End(Verdict.APPROVED, Cause.DEVICE, device.device_id)
+
+
+def is_right_number(typed: str, number: str) -> bool:
+    """Whether typed is number, digit by digit, compared in constant time."""
+    if not _DIGITS.fullmatch(typed) or len(typed) != len(number):
+        return False
+    return hmac.compare_digest(typed.encode("ascii"), number.encode("ascii"))
+
+
+def digest_of(statement: bytes) -> bytes:
+    """Return the SHA-256 by which an answer names the statement that it answers."""
+    return hashlib.sha256(statement).digest()
