@@ -1,0 +1,162 @@
+"""The demo that plays by itself: real logins, each of which must end as it should."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, TextIO
+
+from pushmfa.demo.parts import Parts
+from pushmfa.demo.sandbox import Sandbox
+from pushmfa.demo.terminal import Terminal
+from pushmfa.errors import PushmfaError
+from pushmfa.text import make_harmless
+
+LIFETIME: Final = 10
+"""Seconds of a challenge, so that nobody waits long for the one that expires."""
+
+USER: Final = "alice"
+_SHOW: Final = 15.0
+"""Seconds in which something that needs no person must appear."""
+_END: Final = LIFETIME + _SHOW
+_NUMBER: Final = r"enter (\d+) on your phone"
+_MARK: Final = f"shell-of-{USER}"
+
+
+class Scene(NamedTuple):
+    """One login, and how it is to end."""
+
+    title: str
+    is_sudo: bool
+    answer: str
+    """What the device does: right, wrong, deny or nothing."""
+    ends: str
+    """What the terminal must show in the end."""
+    is_approved: bool
+
+
+SCENES: Final = (
+    Scene("ssh, approved", False, "right", _MARK, True),
+    Scene("ssh, denied", False, "deny", r"(?i)pushmfa: .*\bdenied", False),
+    Scene("ssh, wrong number", False, "wrong", r"(?i)wrong number", False),
+    Scene("ssh, expired", False, "nothing", r"(?i)expired|no answer", False),
+    Scene("sudo, approved", True, "right", r"^root$", True),
+    Scene("sudo, denied", True, "deny", r"(?i)pushmfa: .*\bdenied", False),
+)
+
+
+class _Shown(NamedTuple):
+    """A line of a scene's transcript."""
+
+    at: float
+    who: str
+    text: str
+
+
+def play(
+    sandbox: Sandbox,
+    parts: Parts,
+    config: Path,
+    out: TextIO,
+    scenes: Sequence[Scene] = SCENES,
+) -> bool:
+    """Play all scenes; return whether each ended as it should.
+
+    config: the ssh_config. Every transcript goes to out, with the time of each line.
+    """
+    failures = 0
+    for number, scene in enumerate(scenes, start=1):
+        sandbox.check()
+        out.write(f"\n--- {number} of {len(scenes)}: {scene.title}\n")
+        out.flush()
+        terminal = _open(sandbox, scene, config, out)
+        answered: list[_Shown] = []
+        try:
+            _play_scene(sandbox, parts, scene, terminal, answered)
+            verdict = "ok"
+        except PushmfaError as error:
+            failures += 1
+            verdict = f"FAILED {error}"
+        finally:
+            terminal.close()
+        _print_transcript(terminal, answered, out)
+        out.write(f"{verdict}\n")
+        out.flush()
+    return failures == 0
+
+
+def _open(sandbox: Sandbox, scene: Scene, config: Path, out: TextIO) -> Terminal:
+    if scene.is_sudo:
+        out.write(f"{USER}$ sudo -k id -un\n")
+        return sandbox.terminal(["sudo", "-k", "id", "-un"], user=USER)
+    out.write(f"$ ssh -F {config} demo\n")
+    return sandbox.outside_terminal(["ssh", "-F", str(config), "demo"])
+
+
+def _play_scene(
+    sandbox: Sandbox,
+    parts: Parts,
+    scene: Scene,
+    terminal: Terminal,
+    answered: list[_Shown],
+) -> None:
+    """Do what the person does; raise PushmfaError if it goes another way."""
+    if scene.is_sudo:
+        terminal.expect("password", _SHOW)
+        terminal.send_line(sandbox.people[USER].password)
+    number = terminal.expect(_NUMBER, _SHOW)[1]
+    if not scene.is_sudo:
+        terminal.expect("Enter: *$", _SHOW)
+        terminal.send_line()
+    _answer(parts, scene, number, terminal, answered)
+    if scene.is_approved and not scene.is_sudo:
+        terminal.expect(r"[$#] $", _SHOW)
+        terminal.send_line("echo shell-of-$(id -un)")
+        terminal.expect(scene.ends, _SHOW)
+        terminal.send_line("exit")
+    else:
+        terminal.expect(scene.ends, _END)
+    status = terminal.wait(_SHOW)
+    if scene.is_approved != (status == 0):
+        raise PushmfaError(f"it ended with status {status}")
+    if not scene.is_approved and _has_got_in(terminal):
+        raise PushmfaError("it was refused and let in nevertheless")
+
+
+def _has_got_in(terminal: Terminal) -> bool:
+    return any(
+        line.text == "root" or line.text.endswith("$ ") for line in terminal.transcript
+    )
+
+
+def _answer(
+    parts: Parts, scene: Scene, number: str, terminal: Terminal, shown: list[_Shown]
+) -> None:
+    """Answer on the device, and note what it said and when."""
+    words = {
+        "right": ["--number", number],
+        "wrong": ["--number", other_number(number)],
+        "deny": ["--deny"],
+    }.get(scene.answer)
+    if words is None:
+        shown.append(_Shown(terminal.elapsed, "device", "(nobody answers)"))
+        return
+    command = " ".join(["pushmfa device answer", *words])
+    shown.append(_Shown(terminal.elapsed, "device", f"$ {command}"))
+    result = parts.answer(*words)
+    for line in (result.stdout + result.stderr).splitlines():
+        if line.strip():
+            text = make_harmless(line.rstrip())
+            shown.append(_Shown(terminal.elapsed, "device", text))
+
+
+def other_number(number: str) -> str:
+    """Return a number of as many digits, with no zero in front, that is another."""
+    lowest = 10 ** (len(number) - 1)
+    return str(lowest + (int(number) - lowest + 1) % (9 * lowest))
+
+
+def _print_transcript(
+    terminal: Terminal, answered: Sequence[_Shown], out: TextIO
+) -> None:
+    lines = [_Shown(line.at, "", line.text) for line in terminal.transcript]
+    for line in sorted([*lines, *answered], key=lambda shown: shown.at):
+        out.write(f"{line.at:7.2f} s  {line.who:7}{line.text}\n")

@@ -1,0 +1,81 @@
+"""The demo to try: a host to log in to, and the device's card on this terminal."""
+
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from pushmfa.demo.parts import Parts
+from pushmfa.demo.processes import children_of
+from pushmfa.demo.sandbox import Sandbox
+
+USER: Final = "alice"
+_LOOK_EVERY: Final = 0.3
+_GRACE: Final = 3.0
+"""Seconds that the device has, after Ctrl-C, to put the terminal in order."""
+
+
+def explain(sandbox: Sandbox, config: Path, out: TextIO) -> None:
+    """Say what to type where."""
+    password = sandbox.people[USER].password
+    out.write(f"""
+This is a sandbox: a real sshd, sudo and su with pushmfa, relay and daemon, and below
+a terminal authenticator that stands for the phone of {USER}.
+
+In another terminal of this machine, log in:
+
+    ssh -F {config} demo
+
+and then, as {USER} (password: {password}):
+
+    sudo -k id
+    su - bob                     (password: {sandbox.people["bob"].password})
+
+Each time type the number that it shows here. With the password instead of a key:
+
+    ssh -F {config} demo-password
+
+Logs: {sandbox.folder}/logs. Ctrl-C here ends it all and leaves nothing behind.
+
+""")
+    out.flush()
+
+
+def show_device(sandbox: Sandbox, parts: Parts) -> int:
+    """Run the device on this terminal until it ends; return its exit status.
+
+    Raises PushmfaError if a service ends meanwhile.
+    """
+    saved = _save_terminal()
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [*sandbox.enter(), *parts.device("run")], env=sandbox.environment()
+    )
+    inside: list[int] = []
+    try:
+        while process.poll() is None:
+            inside = inside or children_of(process.pid)
+            sandbox.check()
+            time.sleep(_LOOK_EVERY)
+        return process.returncode
+    finally:
+        _wait_for_device(process, inside)
+        if saved is not None:
+            termios.tcsetattr(sys.stdin, termios.TCSANOW, saved)
+
+
+def _wait_for_device(process: subprocess.Popen[bytes], inside: list[int]) -> None:
+    """Wait for the device too, not only for the `nsenter` that Ctrl-C ends first."""
+    deadline = time.monotonic() + _GRACE
+    while time.monotonic() < deadline:
+        alive = [pid for pid in inside if Path(f"/proc/{pid}").exists()]
+        if process.poll() is not None and not alive:
+            return
+        time.sleep(_LOOK_EVERY / 10)
+    process.kill()
+    process.wait()
+
+
+def _save_terminal() -> list[Any] | None:
+    return termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None

@@ -1,0 +1,133 @@
+"""Child processes: ready when they say so, ended in order, their last words kept."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from pushmfa.errors import NotReachableError, PushmfaError
+from pushmfa.text import decode_text, make_harmless
+
+_TAIL_LINES: Final = 20
+_LONGEST_LOG_LINE: Final = 400
+_GRACE: Final = 5.0
+"""Seconds from SIGTERM to SIGKILL."""
+_LOOK_EVERY: Final = 0.02
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the process ids whose parent is pid, as this process sees them."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            # pid (name, which may hold anything) state ppid ...
+            after_name = (entry / "stat").read_bytes().rpartition(b")")[2].split()
+            if int(after_name[1]) == pid:
+                found.append(int(entry.name))
+    return sorted(found)
+
+
+def tail(log: Path, lines: int = _TAIL_LINES) -> str:
+    """Return the last lines of a log, harmless to a terminal; "" if there is none."""
+    try:
+        text = decode_text(log.read_bytes())
+    except FileNotFoundError:
+        return ""
+    last = text.splitlines()[-lines:]
+    return "\n".join(f"  {make_harmless(line, _LONGEST_LOG_LINE)}" for line in last)
+
+
+class Child:
+    """A service of the sandbox; its output goes to a log file."""
+
+    def __init__(
+        self, name: str, argv: Sequence[str], log: Path, environment: Mapping[str, str]
+    ) -> None:
+        """Start argv; OSError if there is no such program."""
+        self.name = name
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(  # noqa: S603 - the demo's own programs
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=dict(environment),
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """Raise PushmfaError with the end of the log if it does not run any more."""
+        code = self._process.poll()
+        if code is not None:
+            raise PushmfaError(
+                f"{self.name} ended early with status {code}; the end of its log:\n"
+                f"{tail(self.log)}"
+            )
+
+    def wait_until(self, is_ready: Callable[[], bool], timeout: float) -> None:
+        """Wait for is_ready(); PushmfaError if the child ends or takes too long."""
+        deadline = time.monotonic() + timeout
+        while not is_ready():
+            self.check()
+            if time.monotonic() > deadline:
+                raise NotReachableError(
+                    f"{self.name} was not ready within {timeout:.0f} s; "
+                    f"the end of its log:\n{tail(self.log)}"
+                )
+            time.sleep(_LOOK_EVERY)
+
+    @property
+    def pid(self) -> int:
+        """The program itself, and not the `nsenter` that waits for it."""
+        return next(iter(children_of(self._process.pid)), self._process.pid)
+
+    def stop(self) -> None:
+        """Ask it to end, and kill it if it does not within some seconds."""
+        if self._process.poll() is None:
+            self._signal(signal.SIGTERM)
+            try:
+                self._process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                self._signal(signal.SIGKILL)
+                self._process.kill()
+                self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+
+class NotifySocket:
+    """Where a service says READY=1, as it would to systemd."""
+
+    def __init__(self, path: Path) -> None:
+        """Make the socket at path, which any user of the sandbox may write to."""
+        self._path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(str(path))
+        path.chmod(0o666)
+        self._is_ready = False
+
+    def is_ready(self) -> bool:
+        """Say whether READY=1 has come."""
+        while not self._is_ready:
+            try:
+                words = self._socket.recv(4096).split(b"\n")
+            except BlockingIOError:
+                break
+            self._is_ready = b"READY=1" in words
+        return self._is_ready
+
+    def close(self) -> None:
+        """Remove the socket."""
+        self._socket.close()
+        self._path.unlink(missing_ok=True)
