@@ -1,0 +1,348 @@
+"""Python API of a host's daemon, over control.sock; blocking, without threads.
+
+    from pushmfa.client import Client
+    from pushmfa.terms import Verdict
+
+    with Client() as client:
+        ended = client.test(on_number=lambda shown: print(shown.number, shown.devices))
+        if ended.verdict is Verdict.APPROVED:
+            print("approved on", ended.device_label)
+        for device in client.devices().devices:
+            print(device.label, device.enrolled_at)
+
+Who may do what: the daemon asks the kernel who calls (SO_PEERCRED) and looks it up in
+`pushmfa.login.authority`. `user` None is the caller's own account; another one is
+for root. What adds or removes a device needs an approval by a device of its owner,
+unless root asks: then `on_number` is called with the number to type into the device,
+and the call returns when the device has answered.
+
+Every method sends one request on a connection of its own, returns one reply of
+`pushmfa.wire.control`, and raises only subclasses of `pushmfa.errors.PushmfaError`:
+NotReachableError (no daemon), NotPermittedError, NotEnrolledError, LimitError,
+ExpiredError, RefusedError, UsageError, ConfigError, or PushmfaError itself for a
+mistake inside of the daemon. Leaving the `with` block, also by an exception such as
+KeyboardInterrupt, ends a request that waits, and the daemon cancels its attempt.
+
+Times in replies are Unix seconds, ids are bytes, texts can hold anything: show them
+through `pushmfa.text.make_harmless`.
+"""
+
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from pushmfa.errors import (
+    ConfigError,
+    ExpiredError,
+    LimitError,
+    MalformedError,
+    NotEnrolledError,
+    NotPermittedError,
+    NotReachableError,
+    PushmfaError,
+    RefusedError,
+    UsageError,
+)
+from pushmfa.terms import HostId
+from pushmfa.text import make_harmless
+from pushmfa.wire import control
+
+R = TypeVar("R", bound=control.Reply)
+OnNumber = Callable[[control.NumberShown], None]
+"""Is called when an attempt waits: show `number`, name `devices`."""
+
+OnLink = Callable[[control.EnrollLink], None]
+AskCode = Callable[[control.EnrollClaimed], str]
+
+DEFAULT_RUN: Final = Path("/run/pushmfa")
+SOCKET_NAME: Final = "control.sock"
+ANSWER_TIMEOUT: Final = 15.0
+"""Seconds for whatever the daemon does by itself; waiting for a person comes on top."""
+
+_UCRED: Final = struct.Struct("3i")
+_HINT_ABSENT: Final = "Is pushmfa running? systemctl status pushmfa"
+_ERRORS: Final[dict[control.FailureKind, type[PushmfaError]]] = {
+    control.FailureKind.REFUSED: RefusedError,
+    control.FailureKind.USAGE: UsageError,
+    control.FailureKind.NOT_REACHABLE: NotReachableError,
+    control.FailureKind.EXPIRED: ExpiredError,
+    control.FailureKind.LIMIT: LimitError,
+    control.FailureKind.NOT_ENROLLED: NotEnrolledError,
+    control.FailureKind.NOT_PERMITTED: NotPermittedError,
+    control.FailureKind.CONFIG: ConfigError,
+    control.FailureKind.INTERNAL: PushmfaError,
+}
+
+
+def local_host_id(run_dir: Path = DEFAULT_RUN) -> HostId | None:
+    """Return the id of the host that this computer is, None if it runs no daemon.
+
+    What does answer, but wrongly, is an error.
+    """
+    try:
+        with Client(run_dir) as client:
+            return client.host().host_id
+    except NotReachableError:
+        return None
+
+
+class Client:
+    """Asks the daemon whose sockets are in run_dir.
+
+    timeout: seconds for what the daemon does by itself.
+    """
+
+    def __init__(
+        self, run_dir: Path = DEFAULT_RUN, *, timeout: float = ANSWER_TIMEOUT
+    ) -> None:
+        self._path = run_dir / SOCKET_NAME
+        self._timeout = timeout
+        self._connection: _Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the request that waits, if there is one; the daemon cancels it."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    # --- what looks, and changes nothing -------------------------------------------
+
+    def host(self) -> control.Host:
+        """Return which host this is; everybody may ask."""
+        return self._ask(control.GetHost(), control.Host)
+
+    def status(self, user: str | None = None) -> control.Status:
+        """Return health, devices and last attempts of user.
+
+        To members of pushmfa-monitor user, devices and attempts are None.
+        """
+        return self._ask(control.GetStatus(user=user), control.Status)
+
+    def devices(self, user: str | None = None) -> control.Devices:
+        """Return every device that user ever had, newest first."""
+        return self._ask(control.ListDevices(user=user), control.Devices)
+
+    # --- what changes devices; device is a label, an id or the beginning of an id ----
+
+    def revoke_device(
+        self, device: str, user: str | None = None, *, on_number: OnNumber | None = None
+    ) -> control.Done:
+        """Revoke device for ever; the owner approves it on an active device."""
+        request = control.RevokeDevice(user=user, device=device)
+        return self._ask(request, control.Done, on_number=on_number)
+
+    def rename_device(
+        self,
+        device: str,
+        label: str,
+        user: str | None = None,
+        *,
+        on_number: OnNumber | None = None,
+    ) -> control.Done:
+        """Give device another label (1 to 64 characters); the owner approves it."""
+        request = control.RenameDevice(user=user, device=device, label=label)
+        return self._ask(request, control.Done, on_number=on_number)
+
+    def report_lost(self, device: str, user: str | None = None) -> control.Done:
+        """Mute device at once; needs no approval, for who lost it cannot give one."""
+        return self._ask(control.ReportLost(user=user, device=device), control.Done)
+
+    def make_ticket(self, user: str) -> control.Ticket:
+        """Return a ticket for user's first device; root only, and shown only here."""
+        return self._ask(control.MakeTicket(user=user), control.Ticket)
+
+    def enroll(
+        self,
+        *,
+        on_link: OnLink,
+        ask_code: AskCode,
+        user: str | None = None,
+        label: str | None = None,
+        ticket: str | None = None,
+        on_number: OnNumber | None = None,
+    ) -> control.Done:
+        """Enroll a device and return it.
+
+        on_link shows the link to the new device; ask_code returns the six digits
+        that the person reads there (one try). Who has active devices approves on one
+        of them first; a first device needs a ticket, or root beside the user: without
+        either it is NotEnrolledError.
+        """
+        request = control.Enroll(user=user, label=label, ticket=ticket)
+        return self._ask(
+            request,
+            control.Done,
+            on_number=on_number,
+            on_link=on_link,
+            ask_code=ask_code,
+        )
+
+    # --- attempts -------------------------------------------------------------------
+
+    def test(
+        self, user: str | None = None, *, on_number: OnNumber | None = None
+    ) -> control.AttemptEnded:
+        """Start one real attempt outside of PAM and return how it ended.
+
+        A refusal is a reply, not an exception: look at `verdict`.
+        """
+        request = control.StartTest(user=user)
+        return self._ask(request, control.AttemptEnded, on_number=on_number)
+
+    # --------------------------------------------------------------------------------
+
+    def _ask(
+        self,
+        request: control.Request,
+        expected: type[R],
+        *,
+        on_number: OnNumber | None = None,
+        on_link: OnLink | None = None,
+        ask_code: AskCode | None = None,
+    ) -> R:
+        """Send request, serve the events, return the reply of the expected type."""
+        connection = self._connect()
+        wait = self._timeout
+        try:
+            connection.send(request)
+            while True:
+                match connection.receive(wait):
+                    case control.NumberShown() as shown:
+                        wait = shown.lifetime + self._timeout
+                        if on_number is not None:
+                            on_number(shown)
+                    case control.EnrollLink() as link if on_link is not None:
+                        wait = link.lifetime + self._timeout
+                        on_link(link)
+                    case control.EnrollClaimed() as claimed if ask_code is not None:
+                        wait = self._timeout
+                        connection.send(control.EnrollCode(code=ask_code(claimed)))
+                    case control.Failure() as failure:
+                        raise _error_of(failure)
+                    case reply if isinstance(reply, expected):
+                        return reply
+                    case other:
+                        raise MalformedError(
+                            f"the daemon answered {type(other).__name__}, "
+                            f"not {expected.__name__}"
+                        )
+        finally:
+            self.close()
+
+    def _connect(self) -> "_Connection":
+        if self._connection is not None:
+            raise UsageError("one request at a time: this client still waits")
+        self._connection = _Connection(self._path, self._timeout)
+        return self._connection
+
+
+class _Connection:
+    """One connection: lines out, lines in, each within its time."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._rest = b""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._socket.settimeout(timeout)
+            self._socket.connect(os.fspath(path))
+            self._verify_peer()
+        except (OSError, ValueError) as error:
+            # ValueError: a path with a zero byte; OSError also: longer than 107 bytes.
+            self._socket.close()
+            raise self._unreachable(error) from error
+        except NotReachableError:
+            self._socket.close()
+            raise
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def send(self, message: control.Request) -> None:
+        try:
+            self._socket.settimeout(self._timeout)
+            self._socket.sendall(control.encode_line(message))
+        except OSError:
+            # The daemon may have said why before it closed: receive tells.
+            return
+
+    def receive(self, timeout: float) -> control.Event | control.Reply:
+        """Return the next message, or raise NotReachableError or MalformedError."""
+        end = time.monotonic() + timeout
+        while b"\n" not in self._rest:
+            if len(self._rest) > control.MAX_LINE:
+                raise MalformedError("the daemon sent a line without an end")
+            piece = self._receive_piece(end - time.monotonic())
+            if not piece:
+                raise NotReachableError(
+                    "the daemon ended the connection without an answer",
+                    hint="Its log says why: journalctl -u pushmfa",
+                )
+            self._rest += piece
+        line, _, self._rest = self._rest.partition(b"\n")
+        try:
+            return control.decode_response(line)
+        except MalformedError as error:
+            raise MalformedError(
+                f"the daemon's answer is not understood: {error}",
+                hint="If pushmfa was upgraded: systemctl restart pushmfa",
+            ) from error
+
+    def _receive_piece(self, timeout: float) -> bytes:
+        try:
+            self._socket.settimeout(max(timeout, 0.001))
+            return self._socket.recv(control.MAX_LINE)
+        except ConnectionError:
+            return b""
+        except OSError as error:
+            raise self._unreachable(error) from error
+
+    def _verify_peer(self) -> None:
+        """Refuse who is neither root nor this user.
+
+        Attack: a program of another user listens where the daemon should, shows
+        numbers of its own and takes the typed codes.
+        """
+        raw = self._socket.getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size
+        )
+        _, uid, _ = _UCRED.unpack(raw)
+        if uid not in (0, os.geteuid()):
+            raise NotReachableError(
+                f"what listens at {make_harmless(str(self._path))} belongs to uid "
+                f"{uid}, neither to root nor to you",
+                hint="Do not type anything into it, and tell the administrator.",
+            )
+
+    def _unreachable(self, error: Exception) -> NotReachableError:
+        reason = error.strerror if isinstance(error, OSError) else None
+        if isinstance(error, TimeoutError):
+            reason = "no answer in time"
+        return NotReachableError(
+            f"cannot reach the daemon at {make_harmless(str(self._path))}: "
+            f"{reason or error}",
+            hint=_HINT_ABSENT,
+        )
+
+
+def _error_of(failure: control.Failure) -> PushmfaError:
+    kind = _ERRORS[failure.kind]
+    # Without a hint of the daemon's the class has one.
+    return kind(failure.message, hint=failure.hint or None)
