@@ -1,0 +1,209 @@
+"""Starts, runs and stops a relay."""
+
+import asyncio
+import logging
+import resource
+import signal
+import ssl
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+import uvloop
+
+from pushmfa.errors import ConfigError, NotReachableError, StoreError
+from pushmfa.relay import tls
+from pushmfa.relay.connections import Door, Listener
+from pushmfa.relay.gate import Gate
+from pushmfa.relay.http import Front, Health
+from pushmfa.relay.links import Links
+from pushmfa.relay.mailboxes import Mailboxes
+from pushmfa.relay.notify import notify
+from pushmfa.relay.settings import RelaySettings
+from pushmfa.relay.webpush import NoWaker
+from pushmfa.relay.websocket_server import listen
+from pushmfa.store.relay_rows import RelayRows
+
+PURGE_INTERVAL: Final = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+def run(settings: RelaySettings) -> int:
+    """Run a relay until SIGTERM or SIGINT; return the exit code.
+
+    ConfigError, StoreError or NotReachableError (the port) if it cannot start.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
+    _raise_file_limit(settings.limits.max_links)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings))
+    return 0
+
+
+async def serve(settings: RelaySettings) -> None:
+    """Run a relay on this loop until SIGTERM or SIGINT; SIGHUP reads TLS again."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    async with running(settings) as relay:
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        loop.add_signal_handler(signal.SIGINT, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, relay.reload)
+        notify("READY=1")
+        await stop.wait()
+        notify("STOPPING=1")
+        logger.info("the relay stops, %d links", relay.health().links)
+
+
+@asynccontextmanager
+async def running(settings: RelaySettings) -> "AsyncIterator[Relay]":
+    """Give a relay that runs on this loop, also to tests and to the demo."""
+    limits = settings.limits
+    rows = RelayRows.open(
+        settings.state_path,
+        max_mailboxes=limits.known_mailboxes,
+        keep_days=limits.mailbox_days,
+    )
+    try:
+        rows.purge()
+        relay = Relay(settings, rows)
+        await relay.start()
+        try:
+            yield relay
+        finally:
+            await relay.stop()
+    finally:
+        rows.close()
+
+
+class Relay:
+    """A relay that runs."""
+
+    def __init__(self, settings: RelaySettings, rows: RelayRows) -> None:
+        self._settings = settings
+        self._clock = _boot_clock
+        self._gate = Gate(settings.limits)
+        self._mailboxes = Mailboxes(rows, settings.limits, NoWaker(), self._clock())
+        self._is_well = True
+        self._tls = _tls_of(settings)
+        self._listener: Listener | None = None
+        self._purging: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        if self._listener is None:
+            raise NotReachableError("the relay does not listen")
+        return self._listener.port
+
+    def health(self) -> Health:
+        """Return how it is."""
+        return Health(
+            ok=self._is_well,
+            links=self._gate.links,
+            mailboxes=self._mailboxes.open_count,
+            envelopes=self._mailboxes.remembered_count,
+        )
+
+    async def start(self) -> None:
+        """Open the port; NotReachableError if that cannot be."""
+        settings = self._settings
+        links = Links(
+            self._mailboxes,
+            self._gate,
+            names=settings.public_urls,
+            limits=settings.limits,
+            clock=self._clock,
+        )
+        door = Door(
+            front=Front(self._gate, self.health),
+            gate=self._gate,
+            limits=settings.limits,
+            trusted_proxies=settings.trusted_proxies,
+            clock=self._clock,
+        )
+        try:
+            self._listener = await listen(
+                links.handle,
+                door,
+                address=settings.address,
+                port=settings.port,
+                tls=self._tls,
+            )
+        except OSError as error:
+            raise NotReachableError(
+                f"cannot listen on {settings.address} port {settings.port}: "
+                f"{error.strerror or error}",
+                hint="Is another program on that port? See [listen] in relay.toml.",
+            ) from error
+        self._purging = asyncio.create_task(self._purge())
+        self._tell_start()
+
+    async def stop(self) -> None:
+        """End all links (code 1001) and close the port."""
+        if self._purging is not None:
+            self._purging.cancel()
+        if self._listener is not None:
+            await self._listener.close()
+
+    def reload(self) -> None:
+        """Read the certificate again; if it is wrong the old one stays in use."""
+        cert, key = self._settings.tls_cert, self._settings.tls_key
+        if self._tls is None or cert is None or key is None:
+            return
+        try:
+            tls.reload(self._tls, cert, key)
+            logger.info("the certificate was read again")
+        except ConfigError as error:
+            logger.error("%s; the old certificate stays in use", error)
+
+    async def _purge(self) -> None:
+        while True:
+            await asyncio.sleep(PURGE_INTERVAL)
+            self.purge()
+
+    def purge(self) -> None:
+        """Forget what is over, and find out whether the state can be written."""
+        now = self._clock()
+        self._gate.purge(now)
+        try:
+            self._mailboxes.purge(now)
+        except StoreError as error:
+            self._mailboxes.trouble = error
+        trouble, self._mailboxes.trouble = self._mailboxes.trouble, None
+        self._is_well = trouble is None
+        if trouble is not None:
+            logger.error("state: %s (%s)", trouble, trouble.hint)
+
+    def _tell_start(self) -> None:
+        how = "with TLS" if self._tls else "without TLS"
+        logger.info(
+            "the relay listens on %s port %d %s, as %s",
+            self._settings.address,
+            self.port,
+            how,
+            ", ".join(sorted(self._settings.public_urls)),
+        )
+
+
+def _boot_clock() -> float:
+    # Goes on while a machine sleeps: an envelope does not live longer for it.
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _tls_of(settings: RelaySettings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return tls.make_context(settings.tls_cert, settings.tls_key)
+
+
+def _raise_file_limit(links: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    if soft != resource.RLIM_INFINITY and soft < links + 64:
+        logger.warning(
+            "%d files may be open, %d links are allowed: set LimitNOFILE", soft, links
+        )

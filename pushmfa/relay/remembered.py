@@ -1,0 +1,132 @@
+"""One mailbox's envelopes and open links, and the sum over all mailboxes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from pushmfa.relay.limits import RelayLimits
+from pushmfa.terms import EnvelopeId, Role
+from pushmfa.wire.link import Envelope
+
+L = TypeVar("L")
+
+SEEN_SECONDS: Final = 300.0
+"""How long the id of a forgotten envelope is still known, to drop a late copy."""
+
+MAX_SEEN: Final = 256
+"""Ids of forgotten envelopes that a mailbox knows, at most."""
+
+# A sum of floats may come out a hair below the whole second that it means.
+_ROUNDING: Final = 1e-6
+
+
+@dataclass(slots=True, eq=False)
+class Remembered:
+    """An envelope that waits, or that was delivered and may be asked for again."""
+
+    envelope: Envelope
+    role: Role
+    """Its sender's."""
+    expires_at: float
+    delivered: bool
+    kept: bool = False
+    """Whether it is on the shelf too."""
+
+    @property
+    def size(self) -> int:
+        """The bytes that are counted for it."""
+        return len(self.envelope.sealed)
+
+    def lifetime_left(self, now: float) -> int:
+        """Return the whole seconds that it still lives; less than 1: it is over."""
+        return int(self.expires_at - now + _ROUNDING)
+
+
+class Totals:
+    """What all mailboxes remember together."""
+
+    def __init__(self, limits: RelayLimits) -> None:
+        self._limits = limits
+        self.envelopes = 0
+        self.bytes = 0
+
+    def has_room_for(self, size: int) -> bool:
+        """Say whether one more envelope of this size is within the bounds."""
+        return (
+            self.envelopes < self._limits.total_envelopes
+            and self.bytes + size <= self._limits.total_bytes
+        )
+
+
+class Box(Generic[L]):
+    """One mailbox: the links that have it open, and its envelopes, oldest first."""
+
+    __slots__ = ("_bytes", "_entries", "_seen", "_totals", "links")
+
+    def __init__(self, totals: Totals) -> None:
+        self._totals = totals
+        self._entries: dict[EnvelopeId, Remembered] = {}
+        self._seen: dict[EnvelopeId, float] = {}
+        self._bytes = 0
+        self.links: list[L] = []
+
+    def __iter__(self) -> Iterator[Remembered]:
+        return iter(self._entries.values())
+
+    def get(self, envelope_id: EnvelopeId) -> Remembered | None:
+        """Return what is remembered under this id."""
+        return self._entries.get(envelope_id)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing would be lost without this object."""
+        return not (self.links or self._entries or self._seen)
+
+    def has_seen(self, envelope_id: EnvelopeId) -> bool:
+        """Say whether this id is remembered or was until a short while ago."""
+        return envelope_id in self._entries or envelope_id in self._seen
+
+    def mark_seen(self, envelope_id: EnvelopeId, now: float) -> None:
+        """Know this id for a while."""
+        self._seen[envelope_id] = now + SEEN_SECONDS
+        if len(self._seen) > MAX_SEEN:
+            del self._seen[next(iter(self._seen))]
+
+    def drop_seen(self, now: float) -> None:
+        """Know no longer what was seen long ago."""
+        for envelope_id, until in list(self._seen.items()):
+            if until <= now:
+                del self._seen[envelope_id]
+
+    def add(self, entry: Remembered) -> None:
+        """Remember entry, whose id is not yet known here."""
+        self._entries[entry.envelope.id] = entry
+        self._bytes += entry.size
+        self._totals.envelopes += 1
+        self._totals.bytes += entry.size
+
+    def remove(self, entry: Remembered, now: float) -> None:
+        """Forget entry; its id is still known for a while."""
+        del self._entries[entry.envelope.id]
+        self._bytes -= entry.size
+        self._totals.envelopes -= 1
+        self._totals.bytes -= entry.size
+        self.mark_seen(entry.envelope.id, now)
+
+    def surplus_with(self, size: int, limits: RelayLimits) -> list[Remembered] | None:
+        """Return what has to go before one of this size comes in.
+
+        Only what was delivered at least once goes, the oldest first. None if that
+        makes too little room: what nobody has seen yet is never dropped.
+        """
+        too_many = len(self._entries) + 1 - limits.mailbox_envelopes
+        too_big = self._bytes + size - limits.mailbox_bytes
+        surplus = []
+        for entry in self:
+            if too_many <= 0 and too_big <= 0:
+                break
+            if entry.delivered:
+                surplus.append(entry)
+                too_many -= 1
+                too_big -= entry.size
+        return surplus if too_many <= 0 and too_big <= 0 else None
