@@ -1,9 +1,9 @@
 """One strict JSON decoder and encoder for everything that crosses a boundary.
 
 msgspec decodes and checks types; what it lets through is caught here (measured
-with 0.22): UnicodeDecodeError and RecursionError get out of it as they are, and of
-doubled keys it silently keeps the last, so that two readers of the same bytes
-could see two messages.
+with 0.22): UnicodeDecodeError and RecursionError get out of it as they are; of
+doubled keys it silently keeps the last, so that two readers of the same bytes could
+see two messages; and where one kind only is expected it does without its tag.
 """
 
 import json
@@ -11,7 +11,7 @@ import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -19,6 +19,9 @@ from pushmfa.errors import MalformedError
 from pushmfa.terms import Binary
 
 M = TypeVar("M")
+
+TAG: Final = "type"
+"""The field that says which message it is; no message does without."""
 
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 
@@ -28,7 +31,7 @@ class Message(
     frozen=True,
     kw_only=True,
     forbid_unknown_fields=True,
-    tag_field="type",
+    tag_field=TAG,
 ):
     """What every frame, statement and payload is: frozen, tagged, nothing unknown."""
 
@@ -100,7 +103,8 @@ def make_decoder(kind: type[M], max_bytes: int) -> Callable[[bytes], M]:
         try:
             message = decoder.decode(raw)
             # Attack: {"decision": "denial", ..., "decision": "approval"}.
-            json.loads(raw, object_pairs_hook=_refuse_doubled, parse_constant=_refuse)
+            if TAG not in json.loads(raw, object_pairs_hook=_refuse_doubled):
+                raise ValueError("without a type")
         except (ValueError, RecursionError) as error:
             raise MalformedError(str(error)) from error
         return message
@@ -108,10 +112,8 @@ def make_decoder(kind: type[M], max_bytes: int) -> Callable[[bytes], M]:
     return decode
 
 
-def _refuse_doubled(pairs: list[tuple[str, Any]]) -> None:
-    if len({key for key, _ in pairs}) != len(pairs):
+def _refuse_doubled(pairs: list[tuple[str, Any]]) -> frozenset[str]:
+    keys = frozenset(key for key, _ in pairs)
+    if len(keys) != len(pairs):
         raise ValueError("doubled key")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+    return keys
