@@ -46,7 +46,7 @@ RESERVED_FRAMES: Final = ("cancel", "subscription", "wakeup", "move")
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 Versions = Annotated[tuple[Version, ...], msgspec.Meta(min_length=1, max_length=16)]
-Feature = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,31}\Z")]
+Feature = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_-]{0,31}\Z")]
 Features = Annotated[tuple[Feature, ...], msgspec.Meta(max_length=32)]
 RelayName = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Invitation = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
