@@ -19,6 +19,7 @@ from pushmfa.login.attempt import Attempt, End
 from pushmfa.login.devices import Device
 from pushmfa.login.moment import Moment
 from pushmfa.terms import (
+    PROTOCOL_VERSION,
     Cause,
     Decision,
     DenialReason,
@@ -69,8 +70,10 @@ def open_answer(
     )
     # (5) Only now they are parsed.
     answer = decode_answer(payload.statement)
-    if answer.version < device.version:
-        raise VerificationError("the answer is of a version below the recorded one")
+    if not device.version <= answer.version <= PROTOCOL_VERSION:
+        raise VerificationError(
+            "the answer is of a version below the recorded one, or not known here"
+        )
     if payload.assertion is not None:
         raise VerificationError("an assertion in an answer of this version")
     verify_fields(answer)
