@@ -132,18 +132,21 @@ def _number(values: dict[str, bytes], key: str) -> int:
 
 
 def encode_info(text: str) -> bytes:
-    """Return the datagram that shows text, at most 500 ASCII bytes."""
-    return b"I" + _text(text)
+    """Return the datagram that shows text, 1 to 500 ASCII bytes."""
+    return b"I" + _shown(text)
 
 
 def encode_error(text: str) -> bytes:
     """Return the datagram that shows text as an error."""
-    return b"E" + _text(text)
+    return b"E" + _shown(text)
 
 
 def encode_prompt(text: str) -> bytes:
-    """Return the datagram that shows text and asks for a line."""
-    return b"P" + _text(text)
+    """Return the datagram that shows text, one line, and asks for a line."""
+    if "\n" in text:
+        # The module refuses it: a second line could look like a second prompt.
+        raise ValueError("a prompt is one line")
+    return b"P" + _shown(text)
 
 
 def encode_verdict(verdict: Verdict, text: str) -> bytes:
@@ -156,6 +159,12 @@ def decode_typed(datagram: bytes) -> bytes:
     if datagram[:1] != b"A" or len(datagram) > MAX_TYPED + 1:
         raise MalformedError("not an answer of the PAM module")
     return datagram[1:]
+
+
+def _shown(text: str) -> bytes:
+    if not text:
+        raise ValueError("nothing to show")
+    return _text(text)
 
 
 def _text(text: str) -> bytes:
