@@ -1,0 +1,217 @@
+"""One relay: dialed, greeted, listened to, and dialed again when the link breaks."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from pushmfa.errors import MalformedError, PushmfaError
+from pushmfa.link.backoff import STEADY_SECONDS, delay_before
+from pushmfa.link.dialing import FAILURES, GOING_AWAY, OPEN_SECONDS, describe
+from pushmfa.wire.link import (
+    HELLO_REFUSED,
+    MALFORMED,
+    Frame,
+    Greeting,
+    Hello,
+    Ready,
+    RelayFrame,
+    decode_relay_frame,
+    encode_frame,
+)
+
+MAX_OUTGOING: Final = 1_024
+"""Frames that wait for a slow relay; beyond that it does not take more."""
+
+log = logging.getLogger("pushmfa.link")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """One relay, and whether the link to it is ready; problem says why not."""
+
+    relay: str
+    is_ready: bool
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a connection asks its owner."""
+
+    hello: Callable[[str, Greeting], Hello]
+    """The hello for the relay of that name."""
+
+    first: Callable[[], Iterable[Frame]]
+    """Frames to send right after `ready`."""
+
+    on_frame: Callable[["RelayConnection", RelayFrame], Awaitable[None]]
+    on_state: Callable[[LinkState], None]
+
+
+class _ByUsError(PushmfaError):
+    """We ended the link, to open other mailboxes; not a failure."""
+
+
+class RelayConnection:
+    """The link to one relay, for as long as `run` runs."""
+
+    def __init__(
+        self,
+        name: str,
+        dial: Callable[[str], AbstractAsyncContextManager[ClientConnection]],
+        conversation: Conversation,
+        draw: Callable[[], float],
+    ) -> None:
+        self.name = name
+        self.state = LinkState(name, is_ready=False, problem="not connected yet")
+        self._dial = dial
+        self._conversation = conversation
+        self._draw = draw
+        self._outgoing: asyncio.Queue[str | None] | None = None
+        self._failures = 0
+        self._restarts = 0
+
+    async def run(self) -> None:
+        """Keep a link to the relay until canceled; failures are told, not raised."""
+        while True:
+            try:
+                await self._hold_one_link()
+            except _ByUsError:
+                self._become(is_ready=False, problem="opening other mailboxes")
+                continue
+            except FAILURES as error:
+                self._note(error)
+            self._failures += 1
+            await asyncio.sleep(delay_before(self._failures, self._draw))
+
+    def send(self, frame: Frame) -> bool:
+        """Hand frame to this link; False if it is not ready or far behind."""
+        if self._outgoing is None:
+            return False
+        try:
+            self._outgoing.put_nowait(encode_frame(frame))
+        except asyncio.QueueFull:
+            return False
+        return True
+
+    def restart(self) -> None:
+        """End the link, if there is one, and open another at once."""
+        self._restarts += 1
+        if self._outgoing is not None:
+            outgoing, self._outgoing = self._outgoing, None
+            # Nothing of what waits counts any more: it was for the old mailboxes.
+            while not outgoing.empty():
+                outgoing.get_nowait()
+            outgoing.put_nowait(None)
+
+    async def _hold_one_link(self) -> None:
+        async with self._dial(self.name) as socket:
+            try:
+                await self._talk(socket)
+            except MalformedError:
+                await socket.close(MALFORMED, "malformed")
+                raise
+            except asyncio.CancelledError:
+                await socket.close(GOING_AWAY, "going away")
+                raise
+
+    async def _talk(self, socket: ClientConnection) -> None:
+        """Say hello, then send and take frames; raises whatever ends the link."""
+        loop = asyncio.get_running_loop()
+        restarts = self._restarts
+        await self._say_hello(socket)
+        if self._restarts != restarts:
+            raise _ByUsError("the hello was for other mailboxes")
+        outgoing = self._open_outgoing()
+        ready_at = loop.time()
+        try:
+            async with asyncio.TaskGroup() as group:
+                writer = group.create_task(_write(socket, outgoing))
+                problem = await self._read(socket)
+                writer.cancel()
+        finally:
+            ended_by_us = self._outgoing is not outgoing
+            self._outgoing = None
+        if loop.time() - ready_at >= STEADY_SECONDS:
+            # Not at `ready`: a relay that says it and hangs up would be dialed as
+            # fast as it answers.
+            self._failures = 0
+        if ended_by_us:
+            raise _ByUsError("ended by us")
+        raise problem
+
+    async def _say_hello(self, socket: ClientConnection) -> None:
+        async with asyncio.timeout(OPEN_SECONDS):
+            greeting = await _receive(socket)
+            if not isinstance(greeting, Greeting):
+                raise MalformedError("the relay does not begin with a greeting")
+            hello = self._conversation.hello(self.name, greeting)
+            await socket.send(encode_frame(hello))
+            if not isinstance(await _receive(socket), Ready):
+                raise MalformedError("the relay does not answer the hello")
+
+    def _open_outgoing(self) -> asyncio.Queue[str | None]:
+        outgoing: asyncio.Queue[str | None] = asyncio.Queue(MAX_OUTGOING)
+        self._outgoing = outgoing
+        for frame in self._conversation.first():
+            self.send(frame)
+        log.info("link to %s is ready", self.name)
+        self._become(is_ready=True)
+        return outgoing
+
+    async def _read(self, socket: ClientConnection) -> Exception:
+        """Take frames until the link ends; return why it did."""
+        while True:
+            try:
+                frame = await _receive(socket)
+                if isinstance(frame, (Greeting, Ready)):
+                    raise MalformedError("the relay greets twice")
+                await self._conversation.on_frame(self, frame)
+            except (ConnectionClosed, MalformedError) as error:
+                return error
+
+    def _note(self, error: Exception) -> None:
+        problem = describe(error)
+        is_refused = (
+            isinstance(error, ConnectionClosed)
+            and error.rcvd is not None
+            and error.rcvd.code == HELLO_REFUSED
+        )
+        # A relay that is away for a night should not fill the log.
+        is_news = self.state.is_ready or problem != self.state.problem
+        level = logging.DEBUG
+        if is_news:
+            level = logging.ERROR if is_refused else logging.WARNING
+        log.log(level, "link to %s: %s", self.name, problem)
+        self._become(is_ready=False, problem=problem)
+
+    def _become(self, *, is_ready: bool, problem: str = "") -> None:
+        state = LinkState(self.name, is_ready=is_ready, problem=problem)
+        if state != self.state:
+            self.state = state
+            self._conversation.on_state(state)
+
+
+async def _receive(socket: ClientConnection) -> RelayFrame:
+    message = await socket.recv()
+    if not isinstance(message, str):
+        raise MalformedError("the relay sends binary messages")
+    try:
+        return decode_relay_frame(message.encode("utf-8"))
+    except MalformedError as error:
+        raise MalformedError(f"the relay sends garbage: {error}") from error
+
+
+async def _write(socket: ClientConnection, outgoing: asyncio.Queue[str | None]) -> None:
+    try:
+        while (text := await outgoing.get()) is not None:
+            await socket.send(text)
+        await socket.close()
+    except ConnectionClosed:
+        return  # The reader hears of it too, and says so.

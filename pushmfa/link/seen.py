@@ -1,0 +1,52 @@
+"""Which envelopes were here already: relays repeat them, and there are several.
+
+A peer with two relays gets every envelope twice, and after a reconnection the relay
+sends again what may have been lost (docs/protocol.md 3.1 and 3.3).
+"""
+
+from collections import OrderedDict
+from typing import Final
+
+from pushmfa.terms import EnvelopeId, MailboxId
+
+MAX_SEEN: Final = 4_096
+
+
+class SeenEnvelopes:
+    """Remembers mailbox and id of the last 4,096 envelopes, old ones go first.
+
+    The mailbox belongs to the key: who may write to one mailbox of a device must not
+    make envelopes of another host disappear by taking their ids first.
+    """
+
+    def __init__(self, limit: int = MAX_SEEN) -> None:
+        self._limit = limit
+        self._expiries: OrderedDict[tuple[MailboxId, EnvelopeId], float]
+        self._expiries = OrderedDict()
+
+    def is_new(
+        self, mailbox: MailboxId, identifier: EnvelopeId, *, lifetime: int, now: float
+    ) -> bool:
+        """Say whether this envelope was not here before, and remember it.
+
+        lifetime and now are seconds; now is any clock that only goes forward. An
+        entry whose lifetime is over gives way before one that still counts.
+        """
+        key = (mailbox, identifier)
+        if key in self._expiries:
+            return False
+        if len(self._expiries) >= self._limit:
+            self._make_room(now)
+        self._expiries[key] = now + lifetime
+        return True
+
+    def has(self, mailbox: MailboxId, identifier: EnvelopeId) -> bool:
+        """Say whether this envelope was here; remember nothing."""
+        return (mailbox, identifier) in self._expiries
+
+    def _make_room(self, now: float) -> None:
+        over = [key for key, expiry in self._expiries.items() if expiry <= now]
+        for key in over:
+            del self._expiries[key]
+        if len(self._expiries) >= self._limit:
+            self._expiries.popitem(last=False)
