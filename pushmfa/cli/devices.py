@@ -1,0 +1,173 @@
+"""`pushmfa devices`: see, revoke, rename devices, and report one lost."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from pushmfa.cli import output
+from pushmfa.cli.options import (
+    MAX_LABEL,
+    MAX_NAME,
+    config_option,
+    examples,
+    json_option,
+    limit,
+    open_client,
+    user_option,
+)
+from pushmfa.cli.program import Group
+from pushmfa.errors import UsageError
+
+if TYPE_CHECKING:
+    from pushmfa.wire import control
+
+_device = click.argument("device", callback=limit(MAX_NAME))
+
+
+@click.group(
+    cls=Group,
+    implied="list",
+    epilog=examples("pushmfa devices", "pushmfa devices revoke Pixel"),
+)
+def devices() -> None:
+    """List and manage devices.
+
+    Without a command, list them.
+
+    DEVICE is a label, an id, or the beginning of an id.
+    """
+
+
+@devices.command("list", epilog=examples("pushmfa devices list --json"))
+@user_option
+@json_option
+@config_option()
+@click.pass_context
+def list_devices(context: click.Context, user: str | None, as_json: bool) -> None:
+    """List all devices that the account ever had."""
+    with open_client(context) as client:
+        found = client.devices(user)
+    from pushmfa.cli.objects import device_object
+
+    if as_json:
+        values = {
+            "user": found.user,
+            "devices": [device_object(device) for device in found.devices],
+        }
+        output.print_json("devices list", ok=True, values=values)
+    elif found.devices:
+        print_devices(found.devices)
+    else:
+        output.say(f"{output.show(found.user)} has no device. Enroll: pushmfa enroll")
+
+
+@devices.command(epilog=examples("pushmfa devices revoke Pixel"))
+@_device
+@user_option
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@config_option()
+@click.pass_context
+def revoke(
+    context: click.Context, device: str, user: str | None, yes: bool, as_json: bool
+) -> int:
+    """Revoke a device for ever.
+
+    Its owner approves that on an active device; root need not ask.
+    """
+    if not yes and not _is_sure(device, as_json=as_json):
+        output.say("Nothing was changed.", err=as_json)
+        return 1
+    with open_client(context) as client:
+        done = client.revoke_device(device, user, on_number=_number_shower(as_json))
+    _finish("devices revoke", done, "is revoked and can approve nothing", as_json)
+    return 0
+
+
+@devices.command(epilog=examples('pushmfa devices rename Pixel "Work phone"'))
+@_device
+@click.argument("label", callback=limit(MAX_LABEL))
+@user_option
+@json_option
+@config_option()
+@click.pass_context
+def rename(
+    context: click.Context, device: str, label: str, user: str | None, as_json: bool
+) -> None:
+    """Give a device another label.
+
+    Its owner approves that on an active device; root need not ask.
+    """
+    with open_client(context) as client:
+        shower = _number_shower(as_json)
+        done = client.rename_device(device, label, user, on_number=shower)
+    _finish("devices rename", done, "is its name now", as_json)
+
+
+@devices.command(epilog=examples("pushmfa devices lost Pixel"))
+@_device
+@user_option
+@json_option
+@config_option()
+@click.pass_context
+def lost(context: click.Context, device: str, user: str | None, as_json: bool) -> None:
+    """Report a device lost.
+
+    At once it is not asked any more, and what it approves does not count.
+    """
+    with open_client(context) as client:
+        done = client.report_lost(device, user)
+    _finish("devices lost", done, "is muted: it is not asked any more", as_json)
+
+
+def print_devices(found: "tuple[control.DeviceInfo, ...]") -> None:
+    """Print a table of devices."""
+    from pushmfa.cli.objects import device_object, device_state
+
+    output.print_table(
+        ("DEVICE", "KIND", "STATE", "ENROLLED", "LAST SEEN", "ID"),
+        [
+            (
+                device.label,
+                device.kind.value,
+                device_state(device),
+                output.moment(device.enrolled_at),
+                output.moment(device.last_seen_at),
+                device_object(device)["device_id"][:8],
+            )
+            for device in found
+        ],
+    )
+
+
+def _is_sure(device: str, *, as_json: bool) -> bool:
+    """Ask; what cannot be undone is never done because nobody could say no."""
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "revoking cannot be undone, and there is no terminal to ask",
+            hint="Add --yes if it is meant.",
+        )
+    question = f"Revoke {output.show(device)}? It cannot be undone."
+    return click.confirm(question, default=False, err=as_json)
+
+
+class _number_shower:  # noqa: N801  read as the function that it stands for
+    """Shows the number of an approval; on standard error beside --json."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def __call__(self, shown: "control.NumberShown") -> None:
+        names = ", ".join(output.show(label) for label in shown.devices)
+        output.say(f"Enter {shown.number} on your device ({names}).", err=self._as_json)
+
+
+def _finish(command: str, done: "control.Done", what: str, as_json: bool) -> None:
+    if as_json:
+        from pushmfa.cli.objects import device_object
+
+        values = {"user": done.user, "device": device_object(done.device)}
+        output.print_json(command, ok=True, values=values)
+        return
+    output.say(f"{output.show(done.device.label)} {what}.")

@@ -1,0 +1,103 @@
+"""Options that several commands share, and what they lead to."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from pushmfa.cli.program import State
+
+if TYPE_CHECKING:
+    from pushmfa.client import Client
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CONFIG_VARIABLE: Final = "PUSHMFA_CONFIG"
+MAX_NAME: Final = 255
+MAX_LABEL: Final = 64
+
+
+def examples(*lines: str) -> str:
+    r"""Return an epilog with lines as they are (\b: click must not wrap them)."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _keep_config(
+    context: click.Context, parameter: click.Parameter, value: Path | None
+) -> None:
+    if value is not None:
+        context.ensure_object(State).config = value
+
+
+def config_option(*, outermost: bool = False) -> Callable[[F], F]:
+    """Return `--config FILE`; every command has it, the nearest one counts."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        # Read once, outermost: it must not win over an option given there.
+        envvar=CONFIG_VARIABLE if outermost else None,
+        metavar="FILE",
+        expose_value=False,
+        callback=_keep_config,
+        help="Configuration file, instead of the one in /etc/pushmfa "
+        f"(or {CONFIG_VARIABLE}).",
+    )
+
+
+def json_option(function: F) -> F:
+    """Add `--json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON object."
+    )(function)
+
+
+def user_option(function: F) -> F:
+    """Add `--user U`."""
+    return click.option(
+        "--user",
+        callback=limit(MAX_NAME),
+        metavar="USER",
+        help="Account; without it, your own. Other accounts are for root.",
+    )(function)
+
+
+def limit(most: int) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """Return a callback that refuses other than 1 to most characters of UTF-8."""
+
+    def check(context: click.Context, parameter: click.Parameter, text: Any) -> Any:
+        if text is None:
+            return None
+        try:
+            # argv is bytes; what is no UTF-8 comes as surrogates.
+            text.encode()
+        except UnicodeEncodeError:
+            raise click.BadParameter(
+                "is not valid UTF-8", ctx=context, param=parameter
+            ) from None
+        if not 1 <= len(text) <= most:
+            raise click.BadParameter(
+                f"must have 1 to {most} characters", ctx=context, param=parameter
+            )
+        return text
+
+    return check
+
+
+def config_path(context: click.Context, default: Path) -> Path:
+    """Return the configuration file that this command reads."""
+    return context.ensure_object(State).config or default
+
+
+def open_client(context: click.Context) -> "Client":
+    """Return a client of the daemon that the configuration names."""
+    from pushmfa.client import Client
+    from pushmfa.config.host import load_run_dir
+
+    return Client(load_run_dir(context.ensure_object(State).config))
+
+
+def is_root() -> bool:
+    """Whether the caller may do everything."""
+    return os.geteuid() == 0

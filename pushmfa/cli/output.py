@@ -1,0 +1,88 @@
+"""What commands print: harmless text, one JSON object, tables.
+
+Labels, host names, commands and whatever else comes from outside pass through
+`show`; JSON is printed as ASCII, where every other character is an escape.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from pushmfa.text import make_harmless
+
+SCHEMA: Final = 1
+"""Version of every object that `--json` prints."""
+
+_MAX_LINE: Final = 2_000
+
+Values = Mapping[str, Any]
+
+
+def show(text: str) -> str:
+    """Return text from outside on one line, without what a terminal obeys."""
+    return make_harmless(text)
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Print one line of our own; what it holds from outside went through `show`."""
+    click.echo(text, err=err)
+
+
+def print_error(what: str, hint: str) -> None:
+    """Print `error: what`, a line for each of it, and `hint: what to do`."""
+    for line in what.splitlines() or [""]:
+        click.echo(f"error: {make_harmless(line, _MAX_LINE)}", err=True)
+    if hint:
+        click.echo(f"hint: {make_harmless(hint, _MAX_LINE)}", err=True)
+
+
+def print_json(command: str, *, ok: bool, values: Values) -> None:
+    """Print the one object of a command with `--json`."""
+    whole = {"schema": SCHEMA, "command": command, "ok": ok, **values}
+    # DEL is the one character of ASCII that json leaves and a terminal may obey.
+    click.echo(json.dumps(whole).replace("\x7f", "\\u007f"))
+
+
+def rfc3339(seconds: int | None) -> str | None:
+    """Return Unix seconds as RFC 3339 in UTC."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(seconds: int | None) -> str:
+    """Return Unix seconds as people read them, in UTC."""
+    if seconds is None:
+        return "-"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under head; in color on a terminal, in plain columns elsewhere."""
+    cells = [[show(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_rich(head, cells)
+        return
+    widths = [max(len(row[n]) for row in [head, *cells]) for n in range(len(head))]
+    for row in [head, *cells]:
+        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        say("  ".join(padded).rstrip())
+
+
+def _print_rich(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    # rich costs more time than all the rest: loaded when something is drawn.
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for name in head:
+        table.add_column(name)
+    for row in rows:
+        # Text, not str: a label like "[red]" must not be markup.
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table)
