@@ -23,9 +23,7 @@ from pushmfa.terms import (
     PROTOCOL_VERSION,
     DeviceId,
     Digest,
-    MailboxId,
     UserName,
-    VerifyKey,
 )
 from pushmfa.wire.payload import (
     EnrollClaim,
@@ -72,7 +70,7 @@ class Enrollment:
 def accept_claim(
     enrollment: Enrollment,
     message: EnrollClaim,
-    known: Container[VerifyKey | MailboxId],
+    known: Container[bytes],
     now: Moment,
 ) -> Enrollment:
     """Return enrollment with its claim, or raise VerificationError and change nothing.

@@ -58,8 +58,10 @@ class LoginFacts:
     has_publickey: bool
     remote_address: str | None
     active_devices: int
-    was_refused: bool
-    """This connection was refused before: its client tries again by itself."""
+    has_ticket: bool
+    """The account has an enrollment ticket that can still admit one login."""
+    earlier_refusal: End | None
+    """How this connection was refused before: its client tries again by itself."""
     is_relay_ready: bool
     wall: float
 
@@ -69,6 +71,7 @@ class Action(StrEnum):
 
     ASK = "ask"
     PRETEND = "pretend"
+    TICKET = "ticket"
     END = "end"
 
 
@@ -96,9 +99,9 @@ def plan(settings: PolicySettings, facts: LoginFacts) -> Plan:
 
 
 def _refusal(facts: LoginFacts) -> End | None:
-    if facts.was_refused:
+    if facts.earlier_refusal is not None:
         # Invariant 7: one denial is enough; the retries of the client ask nobody.
-        return End(Verdict.DENIED, Cause.CANCEL)
+        return facts.earlier_refusal
     if facts.phase != "auth":
         # No grant exists in this version; the account phase can only refuse.
         return End(Verdict.UNAVAILABLE, Cause.NOT_PERMITTED)
@@ -121,6 +124,8 @@ def _without_device(
     until = settings.unenrolled_until
     if known and until is not None and facts.wall < until:
         return Plan(Action.END, End(Verdict.APPROVED, Cause.UNENROLLED_ALLOWED))
+    if known and facts.has_ticket:
+        return Plan(Action.TICKET)
     return Plan(Action.END, End(Verdict.NOT_ENROLLED, Cause.NOT_ENROLLED))
 
 

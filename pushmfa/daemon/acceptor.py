@@ -1,0 +1,91 @@
+"""Accepts local connections on a listening socket without calling listen() again.
+
+listen() on an inherited socket rewrites the credentials that SO_PEERCRED shows at the
+other end: root becomes pushmfa, and the PAM module refuses (measured). asyncio's own
+servers do it.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from pushmfa.daemon.peer import Peer, peer_of
+
+log = logging.getLogger("pushmfa.daemon")
+
+_ACCEPTED_AT_ONCE: Final = 64
+
+Serve = Callable[[socket.socket, Peer], Awaitable[None]]
+Admit = Callable[[Peer], bool]
+
+
+class Acceptor:
+    """Serves every connection of one listening socket in a task of its own."""
+
+    def __init__(
+        self, name: str, listener: socket.socket, admit: Admit, serve: Serve
+    ) -> None:
+        self._name = name
+        self._listener = listener
+        self._admit = admit
+        self._serve = serve
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopped = False
+        listener.setblocking(False)
+
+    def start(self) -> None:
+        """Accept from now on."""
+        if self._is_stopped:
+            return
+        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+
+    async def stop(self) -> None:
+        """Accept no more and end what is being served."""
+        self._is_stopped = True
+        asyncio.get_running_loop().remove_reader(self._listener)
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                connection, _address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # Out of descriptors: wait, or the loop spins on the same event.
+                log.critical("%s accepts no connection: %s", self._name, error)
+                self._pause()
+                return
+            self._take(connection)
+
+    def _take(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        try:
+            peer = peer_of(connection)
+        except OSError:
+            connection.close()
+            return
+        if not self._admit(peer):
+            connection.close()
+            return
+        task = asyncio.ensure_future(self._guard(connection, peer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guard(self, connection: socket.socket, peer: Peer) -> None:
+        try:
+            await self._serve(connection, peer)
+        except Exception:
+            log.exception("%s: a connection ended by an error of ours", self._name)
+        finally:
+            connection.close()
+
+    def _pause(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._listener)
+        loop.call_later(0.2, self.start)

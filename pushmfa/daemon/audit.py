@@ -1,0 +1,128 @@
+"""The audit: one record for each decision and each act, exact bytes in a chain.
+
+hash = SHA-256(previous || record), so that a changed, removed or inserted record
+shows. There is no number and no secret in any record.
+"""
+
+import hashlib
+import logging
+from typing import Annotated, Final
+
+import msgspec
+
+from pushmfa.errors import MalformedError
+from pushmfa.store.host_rows import AuditRow, HostStore
+from pushmfa.terms import Cause, DeviceId, Kind, Verdict
+from pushmfa.wire.codec import Message, encode, make_decoder
+from pushmfa.wire.payload import UnixTime
+
+log = logging.getLogger("pushmfa.audit")
+
+FIRST: Final = bytes(32)
+"""What stands in place of the hash before the first record."""
+
+Schema = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class AttemptRecord(Message, frozen=True, tag="attempt"):
+    """How a login attempt ended."""
+
+    schema: Schema
+    at: UnixTime
+    attempt_id: str
+    kind: Kind
+    service: str
+    user: str | None
+    uid: int | None
+    approver: str | None
+    requesting_user: str | None
+    remote_address: str | None
+    tty: str | None
+    first_factor: str | None
+    verdict: Verdict
+    cause: Cause
+    device_id: DeviceId | None
+    device_label: str | None
+    latency_ms: int
+
+
+class DeliveryRecord(Message, frozen=True, tag="delivery"):
+    """Whether an approval was still wanted when the terminal pressed Enter."""
+
+    schema: Schema
+    at: UnixTime
+    attempt_id: str
+    delivered: bool
+
+
+class ActRecord(Message, frozen=True, tag="act"):
+    """An administrative act: who did what to which device of whom."""
+
+    schema: Schema
+    at: UnixTime
+    actor_uid: int
+    act: str
+    user: str
+    uid: int
+    device_id: DeviceId | None
+    device_label: str | None
+    attempt_id: str | None
+
+
+class RefusalsRecord(Message, frozen=True, tag="refusals"):
+    """Refusals without a first factor, counted: one source, one minute."""
+
+    schema: Schema
+    at: UnixTime
+    remote_address: str
+    count: int
+
+
+Record = AttemptRecord | DeliveryRecord | ActRecord | RefusalsRecord
+
+SCHEMA: Final = 1
+_MAX_RECORD: Final = 65_536
+_decode = make_decoder(Record, _MAX_RECORD)  # type: ignore[arg-type, var-annotated]  # to mypy a union is no type[M]
+
+
+def decode_record(raw: bytes) -> Record:
+    """Return the record in raw, or raise MalformedError."""
+    record: Record = _decode(raw)
+    return record
+
+
+class Audit:
+    """The end of the chain, in memory, and the file that it is written to."""
+
+    def __init__(self, store: HostStore) -> None:
+        self._store = store
+        last = store.last_audit()
+        self._seq = last.seq if last else 0
+        self._hash = last.hash if last else FIRST
+
+    def append(self, record: Record) -> None:
+        """Write record; it is on disk when this returns, else StoreError."""
+        raw = encode(record)
+        digest = chain(self._hash, raw)
+        self._store.append_audit(AuditRow(self._seq + 1, raw, self._hash, digest))
+        self._seq, self._hash = self._seq + 1, digest
+        log.info("%s", raw.decode("utf-8"))
+
+    def last_attempts(self, uid: int, limit: int) -> list[AttemptRecord]:
+        """Return the last attempts that concerned the account, newest first."""
+        found: list[AttemptRecord] = []
+        for row in self._store.load_audit(500):
+            try:
+                record = decode_record(row.record)
+            except MalformedError:
+                continue
+            if isinstance(record, AttemptRecord) and record.uid == uid:
+                found.append(record)
+            if len(found) == limit:
+                break
+        return found
+
+
+def chain(previous: bytes, record: bytes) -> bytes:
+    """Return the hash of the next row: 32 bytes."""
+    return hashlib.sha256(previous + record).digest()

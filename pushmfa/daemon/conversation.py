@@ -1,0 +1,255 @@
+"""One login, from the module's first datagram to the verdict.
+
+    request -> situation -> plan -> ask | pretend | ticket | end -> verdict
+
+Whatever goes wrong on the way is a refusal with a reason in the log.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pushmfa.daemon import words
+from pushmfa.daemon.front import Front
+from pushmfa.daemon.logins import Waiting
+from pushmfa.daemon.module import ModuleConnection
+from pushmfa.daemon.requests import Situation, understand
+from pushmfa.errors import MalformedError, NotReachableError
+from pushmfa.login import policy
+from pushmfa.login.attempt import End
+from pushmfa.login.devices import Device
+from pushmfa.login.policy import Action
+from pushmfa.terms import Cause, Verdict
+from pushmfa.text import decode_text
+from pushmfa.wire.local import (
+    Request,
+    decode_request,
+    decode_typed,
+    encode_info,
+    encode_prompt,
+    encode_verdict,
+)
+
+log = logging.getLogger("pushmfa.logins")
+
+FIRST_DEADLINE: Final = 5.0
+"""Seconds that a module may take for its first datagram."""
+
+MARGIN: Final = 5
+"""Seconds by which a challenge ends before the module's own deadline."""
+
+
+class HangUpError(Exception):
+    """The module is not there any more: there is nobody to tell."""
+
+
+@dataclass
+class Shown:
+    """What the terminal shows, and how it hears more."""
+
+    number: str
+    devices: tuple[Device, ...]
+    is_prompted: bool
+    is_entered: bool = False
+    is_told: bool = False
+
+
+class Conversation:
+    """One connection of the PAM module."""
+
+    def __init__(self, module: ModuleConnection, front: Front) -> None:
+        self._module = module
+        self._front = front
+
+    async def hold(self) -> None:
+        """Hold the conversation; raises HangUpError when the module has gone."""
+        try:
+            async with asyncio.timeout(FIRST_DEADLINE):
+                request = decode_request(await self._receive())
+        except (MalformedError, TimeoutError) as error:
+            log.error("a request of the PAM module was refused: %r", error)
+            self._say_end(End(Verdict.UNAVAILABLE, Cause.INTERNAL), None, 0)
+            return
+        try:
+            async with asyncio.timeout(max(request.wait, 1)):
+                await self._decide(request)
+        except NotReachableError as error:
+            log.error("a login was refused: %s (%s)", error, error.hint)
+            self._say_end(End(Verdict.UNAVAILABLE, Cause.INTERNAL), None, 0)
+        except TimeoutError:
+            self._say_end(End(Verdict.EXPIRED, Cause.NO_ANSWER), None, request.wait)
+
+    async def _decide(self, request: Request) -> None:
+        situation = await understand(
+            request, self._front.policy, self._front.display_of(request)
+        )
+        facts = self._front.facts_of(situation)
+        plan = policy.plan(self._front.policy, facts)
+        lifetime = min(self._front.lifetime, request.wait - MARGIN)
+        if lifetime < 1:
+            log.error("timeout= leaves no time: %d s", request.wait)
+            plan = policy.Plan(
+                Action.END, End(Verdict.UNAVAILABLE, Cause.MISCONFIGURED)
+            )
+        match plan.action:
+            case Action.ASK:
+                proved = policy.is_first_factor_proved(self._front.policy, facts)
+                await self._ask(situation, lifetime, names_devices=proved)
+            case Action.PRETEND:
+                await self._pretend(situation, lifetime)
+            case Action.TICKET:
+                await self._take_ticket(situation, lifetime)
+            case Action.END:
+                end = plan.end or End(Verdict.UNAVAILABLE, Cause.INTERNAL)
+                self._refuse_at_once(situation, end, facts.earlier_refusal is not None)
+
+    # --- the four plans -------------------------------------------------------------
+
+    async def _ask(
+        self, situation: Situation, lifetime: int, *, names_devices: bool
+    ) -> None:
+        waiting = self._front.logins.begin(situation.context, lifetime)
+        if isinstance(waiting, End):
+            await self._not_asked(situation, waiting, lifetime, names_devices)
+            return
+        devices = waiting.devices if names_devices else ()
+        shown = Shown(waiting.number, devices, situation.is_prompted())
+        end = await self._wait(waiting, shown)
+        if end.is_approved():
+            await self._deliver(waiting, shown, end)
+            return
+        self._front.remember_refusal(situation.context, end)
+        label = self._front.label_of(end) if names_devices else None
+        self._say_end(end, label, lifetime)
+        await self._linger(shown)
+
+    async def _not_asked(
+        self, situation: Situation, end: End, lifetime: int, names_devices: bool
+    ) -> None:
+        if end.cause is Cause.RELAY_UNREACHABLE:
+            facts = self._front.facts_of(situation)
+            end = policy.relay_unreachable(self._front.policy, facts)
+        elif not names_devices:
+            # Attack: "too many logins wait" tells who is enrolled.
+            await self._pretend(situation, lifetime)
+            return
+        self._refuse_at_once(situation, end, is_repeated=False)
+
+    async def _pretend(self, situation: Situation, lifetime: int) -> None:
+        waiting = self._front.pretend(situation.context, lifetime)
+        if isinstance(waiting, End):
+            self._say_end(waiting, None, lifetime)
+            return
+        shown = Shown(waiting.number, (), situation.is_prompted())
+        end = await self._wait(waiting, shown)
+        self._front.remember_refusal(situation.context, end)
+        self._say_end(end, None, lifetime)
+        await self._linger(shown)
+
+    async def _take_ticket(self, situation: Situation, lifetime: int) -> None:
+        text = words.ticket_prompt()
+        self._show(text, is_prompted=situation.is_prompted())
+        async with asyncio.timeout(lifetime):
+            typed = decode_text(decode_typed(await self._receive()))
+        end = self._front.admit_by_ticket(situation.context, typed)
+        end = self._front.logins.refuse(situation.context, end)
+        if not end.is_approved():
+            self._front.remember_refusal(situation.context, end)
+        self._say_end(end, None, lifetime)
+
+    def _refuse_at_once(
+        self, situation: Situation, end: End, is_repeated: bool
+    ) -> None:
+        if is_repeated:
+            # The client's own retries: no second row, no second text.
+            self._module.send(encode_verdict(end.verdict, ""))
+            return
+        end = self._front.logins.refuse(situation.context, end)
+        if not end.is_approved():
+            self._front.remember_refusal(situation.context, end)
+        self._say_end(end, None, self._front.lifetime)
+
+    # --- waiting --------------------------------------------------------------------
+
+    async def _wait(self, waiting: Waiting, shown: Shown) -> End:
+        """Show the number and return the end; a module that leaves cancels."""
+        text = (
+            words.number_prompt(shown.number, shown.devices)
+            if shown.is_prompted
+            else words.number_info(shown.number, shown.devices)
+        )
+        try:
+            self._show(text, is_prompted=shown.is_prompted)
+            while not waiting.ended.done():
+                typed = await self._typed_before(waiting.ended)
+                if typed is not None:
+                    self._take_typed(typed, shown)
+        except (HangUpError, MalformedError, asyncio.CancelledError):
+            waiting.cancel(Cause.HANGUP)
+            raise
+        return waiting.ended.result()
+
+    async def _typed_before(self, ended: asyncio.Future[End]) -> bytes | None:
+        """Return what is typed before the end, None if the end comes first."""
+        receiving = asyncio.ensure_future(self._receive())
+        try:
+            both: set[asyncio.Future[Any]] = {receiving, ended}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if receiving.done():
+                return decode_typed(receiving.result())
+        finally:
+            receiving.cancel()
+        return None
+
+    def _take_typed(self, typed: bytes, shown: Shown) -> None:
+        """Answer what was typed: nothing means wait, and nothing else counts."""
+        shown.is_entered = True
+        text = decode_text(typed).strip()
+        if not text:
+            return
+        if text == shown.number:
+            said = words.number_again(shown.number, shown.devices)
+        elif not shown.is_told:
+            said = words.nothing_to_type(shown.number, shown.devices)
+        else:
+            return
+        shown.is_told = True
+        shown.is_entered = not shown.is_prompted
+        self._show(said, is_prompted=shown.is_prompted)
+
+    async def _deliver(self, waiting: Waiting, shown: Shown, end: End) -> None:
+        """Tell an approval when the terminal is ready for it: after Enter."""
+        try:
+            while shown.is_prompted and not shown.is_entered:
+                decode_typed(await self._receive())
+                shown.is_entered = True
+        except (HangUpError, MalformedError, asyncio.CancelledError):
+            waiting.note_delivery(False)
+            raise
+        sent = self._module.send(encode_verdict(end.verdict, ""))
+        waiting.note_delivery(sent)
+
+    async def _linger(self, shown: Shown) -> None:
+        """Stay until the module has left its prompt and can read the verdict."""
+        while shown.is_prompted and not shown.is_entered:
+            await self._receive()
+            shown.is_entered = True
+
+    # --- datagrams ------------------------------------------------------------------
+
+    async def _receive(self) -> bytes:
+        datagram = await self._module.receive()
+        if datagram is None:
+            raise HangUpError
+        return datagram
+
+    def _show(self, text: str, *, is_prompted: bool) -> None:
+        encode: Callable[[str], bytes] = encode_prompt if is_prompted else encode_info
+        if not self._module.send(encode(text)):
+            raise HangUpError
+
+    def _say_end(self, end: End, label: str | None, lifetime: int) -> None:
+        text = "" if end.is_approved() else words.refusal(end, label, lifetime)
+        self._module.send(encode_verdict(end.verdict, text))

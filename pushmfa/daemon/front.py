@@ -1,0 +1,195 @@
+"""What every conversation shares: the policy, the facts, and what is remembered."""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from typing import Final
+
+from pushmfa.config.model import HostConfig
+from pushmfa.daemon.audit import SCHEMA, Audit, RefusalsRecord
+from pushmfa.daemon.challenges import Context
+from pushmfa.daemon.clock import Clock
+from pushmfa.daemon.logins import Logins, Waiting
+from pushmfa.daemon.registry import Registry
+from pushmfa.daemon.requests import Situation
+from pushmfa.daemon.tickets import Tickets
+from pushmfa.errors import StoreError
+from pushmfa.login.attempt import End
+from pushmfa.login.moment import Moment
+from pushmfa.login.numbers import choose_number
+from pushmfa.login.policy import LoginFacts, PolicySettings, has_publickey
+from pushmfa.terms import Cause, Verdict
+from pushmfa.text import decode_text
+from pushmfa.wire.local import Request
+
+REMEMBERED: Final = 4_096
+"""Connections whose refusal is remembered; the oldest is forgotten first."""
+
+MEMORY: Final = 600
+"""Seconds that a refused connection is remembered; LoginGraceTime is shorter."""
+
+MAX_PRETENSES: Final = 100
+"""Logins that wait with a made-up number at the same time."""
+
+
+class Front:
+    """The policy of this host and what its conversations need to know."""
+
+    def __init__(
+        self,
+        *,
+        config: HostConfig,
+        clock: Clock,
+        registry: Registry,
+        audit: Audit,
+        logins: Logins,
+        tickets: Tickets,
+        is_relay_ready: "asyncio.Event",
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._registry = registry
+        self._audit = audit
+        self._tickets = tickets
+        self._is_relay_ready = is_relay_ready
+        self.logins = logins
+        self.lifetime = config.login.lifetime
+        self.policy = policy_settings(config)
+        self._refused: OrderedDict[tuple[bytes, int], tuple[End, Moment]] = (
+            OrderedDict()
+        )
+        self._pretenses = 0
+        self._uncounted: dict[str, int] = {}
+
+    def display_of(self, request: Request) -> str | None:
+        """Return what the configuration says of the service's display."""
+        return self._config.service(decode_text(request.service or b"")).display
+
+    def facts_of(self, situation: Situation) -> LoginFacts:
+        """Return what the policy decides on."""
+        request, now = situation.request, self._clock.now()
+        approver = situation.approver
+        devices = self._registry.active_devices_of(approver) if approver else ()
+        methods = None if request.methods is None else decode_text(request.methods)
+        return LoginFacts(
+            phase=request.phase,
+            role=request.role,
+            service=situation.service,
+            is_cut=request.cut,
+            user=situation.accounts.user,
+            approver=approver,
+            is_approver_certain=situation.is_approver_certain,
+            has_publickey=has_publickey(methods),
+            remote_address=situation.context.remote_address,
+            active_devices=len(devices),
+            has_ticket=approver is not None and self._tickets.is_out(approver, now),
+            earlier_refusal=self._earlier_refusal(situation.context, now),
+            is_relay_ready=self._is_relay_ready.is_set(),
+            wall=now.wall,
+        )
+
+    def label_of(self, end: End) -> str | None:
+        """Return the label of the device that ended an attempt."""
+        device = self._registry.by_id(end.device_id) if end.device_id else None
+        return device.label if device else None
+
+    # --- one refusal a connection (invariant 7) -------------------------------------
+
+    def remember_refusal(self, context: Context, end: End) -> None:
+        """Remember that this ssh connection was refused: its retries ask nobody."""
+        if context.connection is None:
+            return
+        until = self._clock.now().after(MEMORY)
+        self._refused[context.connection] = (end, until)
+        self._refused.move_to_end(context.connection)
+        while len(self._refused) > REMEMBERED:
+            self._refused.popitem(last=False)
+
+    def _earlier_refusal(self, context: Context, now: Moment) -> End | None:
+        if context.connection is None:
+            return None
+        found = self._refused.get(context.connection)
+        if found is None or found[1].has_come(now):
+            return None
+        return found[0]
+
+    # --- pretending -----------------------------------------------------------------
+
+    def pretend(self, context: Context, lifetime: int) -> Waiting | End:
+        """Return what waits like a real attempt and asks nobody.
+
+        Attack: who is enrolled, who exists? Same number, same wait, same end. A flood
+        of them ends at once instead: it can learn nothing, since all look alike.
+        """
+        self._count(context)
+        expired = End(Verdict.EXPIRED, Cause.NO_ANSWER)
+        number = choose_number(self._config.login.digits, (), secrets.randbits(128))
+        if number is None or self._pretenses >= MAX_PRETENSES:
+            return expired
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[End] = loop.create_future()
+        self._pretenses += 1
+
+        def finish(end: End) -> None:
+            if not ended.done():
+                self._pretenses -= 1
+                timer.cancel()
+                ended.set_result(end)
+
+        timer = loop.call_later(lifetime, finish, expired)
+        return Waiting(
+            number=number,
+            devices=(),
+            lifetime=lifetime,
+            ended=ended,
+            cancel=lambda cause: finish(End(Verdict.CANCELED, cause)),
+            note_delivery=lambda _: None,
+        )
+
+    def _count(self, context: Context) -> None:
+        # Attack: a scanner that fills the audit. Refusals without a first factor are
+        # counted a source and minute; a full table counts under one name.
+        source = context.remote_address or "local"
+        if source not in self._uncounted and len(self._uncounted) >= REMEMBERED:
+            source = "others"
+        self._uncounted[source] = self._uncounted.get(source, 0) + 1
+
+    def write_counts(self) -> None:
+        """Write the refusals counted since the last time; called once a minute."""
+        counts, self._uncounted = self._uncounted, {}
+        at = int(self._clock.now().wall)
+        for source, count in counts.items():
+            self._audit.append(
+                RefusalsRecord(schema=SCHEMA, at=at, remote_address=source, count=count)
+            )
+
+    # --- tickets --------------------------------------------------------------------
+
+    def admit_by_ticket(self, context: Context, typed: str) -> End:
+        """Return the end of a login whose person typed an enrollment ticket."""
+        wrong = End(Verdict.DENIED, Cause.WRONG_CODE)
+        if context.approver is None:
+            return wrong
+        try:
+            admitted = self._tickets.admit(context.approver, typed, self._clock.now())
+        except StoreError:
+            return End(Verdict.UNAVAILABLE, Cause.INTERNAL)
+        return End(Verdict.APPROVED, Cause.TICKET) if admitted else wrong
+
+
+def policy_settings(config: HostConfig) -> PolicySettings:
+    """Return what the decisions need of the configuration."""
+    login = config.login
+    is_open = login.unreachable == "allow"
+    until = login.unenrolled_until
+    return PolicySettings(
+        stack_services=frozenset(
+            name
+            for name, service in config.services.items()
+            if service.first_factor == "stack"
+        ),
+        su_ask=config.su.ask,
+        unreachable_users=frozenset(login.unreachable_users if is_open else ()),
+        unreachable_networks=tuple(login.unreachable_networks if is_open else ()),
+        unenrolled_until=None if until is None else float(until),
+    )

@@ -1,0 +1,345 @@
+"""The attempts that wait now: asks the devices, takes their answers, ends each once.
+
+Everything here runs in the one thread of the event loop and awaits nothing between
+looking at an attempt and ending it: that is the lock of docs/protocol.md, 5.3.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from pushmfa.config.model import LoginSettings
+from pushmfa.daemon.audit import SCHEMA, AttemptRecord, Audit, DeliveryRecord
+from pushmfa.daemon.challenges import (
+    ChallengeTerms,
+    Context,
+    address_challenges,
+    attempt_record,
+)
+from pushmfa.daemon.clock import Clock
+from pushmfa.daemon.post import Host, Post
+from pushmfa.daemon.registry import Registry
+from pushmfa.daemon.standing import Standing
+from pushmfa.errors import MalformedError, SealError, StoreError, VerificationError
+from pushmfa.login.attempt import Attempt, End, close, expire
+from pushmfa.login.devices import Device
+from pushmfa.login.verdict import HostKeys, judge, open_answer, verify_answer
+from pushmfa.terms import (
+    PROTOCOL_VERSION,
+    AttemptId,
+    Cause,
+    ChallengeId,
+    DeviceId,
+    Verdict,
+    VerificationRequired,
+)
+from pushmfa.wire.link import Envelope, Stored
+from pushmfa.wire.payload import Answer, Outcome
+
+log = logging.getLogger("pushmfa.logins")
+
+EPOCH: Final = 0
+"""The state epoch; a restored host will have a higher one."""
+
+OUTCOME_LIFETIME: Final = 120
+"""Seconds that an outcome waits for a device that is away."""
+
+
+@dataclass
+class Waiting:
+    """An attempt that waits, as its conversation sees it."""
+
+    number: str
+    devices: tuple[Device, ...]
+    lifetime: int
+    ended: asyncio.Future[End]
+    cancel: Callable[[Cause], None]
+    note_delivery: Callable[[bool], None]
+
+
+@dataclass
+class Live:
+    """An attempt that waits, and what belongs to it."""
+
+    attempt: Attempt
+    context: Context
+    devices: tuple[Device, ...]
+    envelopes: dict[DeviceId, Envelope]
+    ended: asyncio.Future[End]
+    timer: asyncio.TimerHandle
+
+
+class Logins:
+    """All attempts that wait now, and the numbers that may still be on a screen."""
+
+    def __init__(
+        self,
+        *,
+        settings: LoginSettings,
+        clock: Clock,
+        host: Host,
+        registry: Registry,
+        audit: Audit,
+        post: Post,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._host = host
+        self._keys = HostKeys(host.host_id, host.mailbox, host.opener)
+        self._registry = registry
+        self._audit = audit
+        self._post = post
+        self._live: dict[ChallengeId, Live] = {}
+        self._standing = Standing(
+            clock, max_pending=settings.max_pending, digits=settings.digits
+        )
+
+    # --- beginning ----------------------------------------------------------------
+
+    def begin(self, context: Context, lifetime: int) -> Waiting | End:
+        """Ask every active device of the approver; return what waits, or the end.
+
+        lifetime is in seconds. An end of relay_unreachable says that no relay took
+        any envelope: only then may the caller let `unreachable` decide.
+        """
+        approver, now = context.approver, self._clock.now()
+        if approver is None:
+            return End(Verdict.NOT_ENROLLED, Cause.NOT_ENROLLED)
+        devices = self._registry.active_devices_of(approver)
+        if not devices:
+            return End(Verdict.NOT_ENROLLED, Cause.NOT_ENROLLED)
+        attempt_id, expires = AttemptId(secrets.token_hex(8)), now.after(lifetime)
+        shown = [live.attempt.number for live in self._pending_of(approver.uid)]
+        budget = (approver.uid, context.lane)
+        number = self._standing.admit(budget, attempt_id, expires, shown)
+        if isinstance(number, End):
+            return number
+        terms = ChallengeTerms(
+            challenge_id=ChallengeId(secrets.token_bytes(32)),
+            lifetime=lifetime,
+            digits=self._settings.digits,
+            verification=VerificationRequired.NONE,
+            others_pending=len(shown),
+            epoch=EPOCH,
+        )
+        digests, envelopes = address_challenges(
+            self._host, self._post, devices, context, terms, now
+        )
+        attempt = Attempt(
+            attempt_id=attempt_id,
+            challenge_id=terms.challenge_id,
+            kind=context.kind,
+            approver=approver.name,
+            approver_uid=approver.uid,
+            number=number,
+            digests=digests,
+            verification=terms.verification,
+            grant_offered=0,
+            started=now,
+            expires=expires,
+        )
+        handed = [self._post.send(envelope) for envelope in envelopes.values()]
+        if not any(handed):
+            self._standing.release(attempt, context.lane)
+            return End(Verdict.UNAVAILABLE, Cause.RELAY_UNREACHABLE)
+        live = self._watch(attempt, context, devices, envelopes, lifetime)
+        return Waiting(
+            number=number,
+            devices=devices,
+            lifetime=lifetime,
+            ended=live.ended,
+            cancel=lambda cause: self._cancel(live, cause),
+            note_delivery=lambda delivered: self._note_delivery(live, delivered),
+        )
+
+    def _watch(
+        self,
+        attempt: Attempt,
+        context: Context,
+        devices: tuple[Device, ...],
+        envelopes: dict[DeviceId, Envelope],
+        lifetime: int,
+    ) -> Live:
+        loop = asyncio.get_running_loop()
+        live: Live = Live(
+            attempt=attempt,
+            context=context,
+            devices=devices,
+            envelopes=envelopes,
+            ended=loop.create_future(),
+            timer=loop.call_later(lifetime, lambda: self._expire(live)),
+        )
+        self._live[attempt.challenge_id] = live
+        return live
+
+    def _pending_of(self, uid: int) -> list[Live]:
+        return [
+            live for live in self._live.values() if live.attempt.approver_uid == uid
+        ]
+
+    def count_pending(self) -> int:
+        """Return how many attempts wait now."""
+        return len(self._live)
+
+    # --- answers ------------------------------------------------------------------
+
+    def receive(self, envelope: Envelope | Stored) -> None:
+        """Take an envelope from the link; what is wrong with it changes nothing."""
+        device = self._registry.by_mailbox(envelope.sender)
+        if device is None:
+            log.debug("an envelope from an unknown mailbox was dropped")
+            return
+        try:
+            answer = open_answer(envelope.sealed, envelope.to, device, self._keys)
+            live = self._live.get(answer.challenge_id)
+            attempt = verify_answer(
+                answer,
+                live.attempt if live else None,
+                device,
+                self._host.host_id,
+                self._clock.now(),
+            )
+        except (VerificationError, SealError, MalformedError) as error:
+            log.warning(
+                "an answer of device %s was refused: %s",
+                device.device_id.hex()[:16],
+                error,
+            )
+            return
+        if live is not None:
+            self._end(live, judge(answer, attempt, device))
+            self._note_answer(device, answer)
+
+    def _note_answer(self, device: Device, answer: Answer) -> None:
+        # Not before the login goes on: nobody waits for this row.
+        asyncio.get_running_loop().call_later(
+            0.2, self._write_answer, device, answer.counter
+        )
+
+    def _write_answer(self, device: Device, counter: int) -> None:
+        try:
+            self._registry.note_answer(device, counter, self._clock.now())
+        except StoreError as error:
+            log.error("last_seen_at of a device was not kept: %s", error)
+
+    # --- ends ---------------------------------------------------------------------
+
+    def _expire(self, live: Live) -> None:
+        attempt = expire(live.attempt, self._clock.now())
+        if attempt.end is not None:
+            self._end(live, attempt.end)
+        elif live.attempt.is_pending():
+            # The boot clock says "not yet" by the timer's last millisecond.
+            loop = asyncio.get_running_loop()
+            live.timer = loop.call_later(0.01, self._expire, live)
+
+    def _cancel(self, live: Live, cause: Cause) -> None:
+        if live.attempt.is_pending():
+            self._end(live, End(Verdict.CANCELED, cause))
+
+    def device_gone(self, device_id: DeviceId) -> None:
+        """End the attempts that no active device is left to answer."""
+        for live in list(self._live.values()):
+            left = [self._registry.by_id(d.device_id) for d in live.devices]
+            if device_id in live.envelopes and not any(
+                device is not None and device.is_active() for device in left
+            ):
+                self._end(live, End(Verdict.NOT_ENROLLED, Cause.NOT_ENROLLED))
+
+    def cancel_all(self) -> None:
+        """End every attempt as canceled: the daemon stops."""
+        for live in list(self._live.values()):
+            self._cancel(live, Cause.HANGUP)
+
+    def send_again(self) -> None:
+        """Send the envelopes of all pending attempts again, with the same ids.
+
+        After a link came back: the relay may have forgotten them, a device drops an
+        id that it has seen.
+        """
+        for live in self._live.values():
+            for envelope in live.envelopes.values():
+                self._post.send(envelope)
+
+    def _end(self, live: Live, end: End) -> None:
+        try:
+            closed = close(live.attempt, end)
+            self._audit.append(self._record(live, end))
+        except VerificationError:
+            return
+        except StoreError as error:
+            # What cannot be written did not happen (audit before success).
+            log.critical("the audit cannot be written: %s", error)
+            end = End(Verdict.UNAVAILABLE, Cause.INTERNAL)
+            closed = close(live.attempt, end)
+        live.attempt = closed
+        live.timer.cancel()
+        self._live.pop(closed.challenge_id, None)
+        self._standing.release(closed, live.context.lane)
+        live.ended.set_result(end)
+        # After the future's callbacks: the terminal hears before the devices do.
+        asyncio.get_running_loop().call_soon(self._tell_outcome, live)
+
+    def _tell_outcome(self, live: Live) -> None:
+        end = live.attempt.end
+        if end is None:
+            return
+        at = int(self._clock.now().wall)
+        for asked in live.devices:
+            device = self._registry.by_id(asked.device_id)
+            if device is None or not device.is_active():
+                continue
+            answered = device.device_id == end.device_id
+            if not answered:
+                self._post.withdraw(live.envelopes[device.device_id])
+            outcome = Outcome(
+                version=PROTOCOL_VERSION,
+                challenge_id=live.attempt.challenge_id,
+                host_id=self._host.host_id,
+                device_id=device.device_id,
+                verdict=end.verdict,
+                cause=end.cause,
+                by_this_device=answered,
+                press_enter=end.is_approved() and live.context.is_prompted,
+                at=at,
+            )
+            self._post.tell(device, outcome, OUTCOME_LIFETIME)
+
+    # --- audit ---------------------------------------------------------------------
+
+    def refuse(self, context: Context, end: End) -> End:
+        """Write down an end that no device was asked for, and return it.
+
+        If it cannot be written, an approval becomes a refusal.
+        """
+        now = self._clock.now()
+        attempt_id = secrets.token_hex(8)
+        try:
+            self._audit.append(attempt_record(attempt_id, context, end, None, now, 0))
+        except StoreError as error:
+            log.critical("the audit cannot be written: %s", error)
+            return End(Verdict.UNAVAILABLE, Cause.INTERNAL)
+        return end
+
+    def _note_delivery(self, live: Live, delivered: bool) -> None:
+        record = DeliveryRecord(
+            schema=SCHEMA,
+            at=int(self._clock.now().wall),
+            attempt_id=live.attempt.attempt_id,
+            delivered=delivered,
+        )
+        try:
+            self._audit.append(record)
+        except StoreError as error:
+            log.critical("the audit cannot be written: %s", error)
+
+    def _record(self, live: Live, end: End) -> AttemptRecord:
+        now = self._clock.now()
+        device = self._registry.by_id(end.device_id) if end.device_id else None
+        latency = int((now.boot - live.attempt.started.boot) * 1000)
+        return attempt_record(
+            live.attempt.attempt_id, live.context, end, device, now, latency
+        )

@@ -1,0 +1,71 @@
+"""Look-ups in the user database: in a thread, with a deadline, refusing on failure.
+
+A directory server that hangs must not hang every login, and "I could not find out"
+is not "there is no such account" (a failed query of groups once let duo_unix skip
+its second factor).
+"""
+
+import asyncio
+import grp
+import pwd
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from pushmfa.errors import NotReachableError
+from pushmfa.login.policy import Account
+from pushmfa.terms import UserName
+
+DEADLINE: Final = 3.0
+"""Seconds; below the 5 that the PAM module waits for the first answer."""
+
+T = TypeVar("T")
+
+
+async def account_named(name: str) -> Account | None:
+    """Return the account that the user database knows by name, None if none."""
+    return await _in_thread(lambda: _by_name(name))
+
+
+async def account_of(uid: int) -> Account | None:
+    """Return the account with this uid, None if none."""
+    return await _in_thread(lambda: _by_uid(uid))
+
+
+async def is_in_group(uid: int, group: str) -> bool:
+    """Whether the account with this uid is a member of the group."""
+    return await _in_thread(lambda: _is_member(uid, group))
+
+
+def _by_name(name: str) -> Account | None:
+    try:
+        entry = pwd.getpwnam(name)
+    except (KeyError, ValueError):
+        return None
+    return Account(UserName(entry.pw_name), entry.pw_uid)
+
+
+def _by_uid(uid: int) -> Account | None:
+    try:
+        entry = pwd.getpwuid(uid)
+    except (KeyError, OverflowError):
+        return None
+    return Account(UserName(entry.pw_name), entry.pw_uid)
+
+
+def _is_member(uid: int, group: str) -> bool:
+    try:
+        user, entry = pwd.getpwuid(uid), grp.getgrnam(group)
+    except KeyError:
+        return False
+    return user.pw_name in entry.gr_mem or user.pw_gid == entry.gr_gid
+
+
+async def _in_thread(look_up: Callable[[], T]) -> T:
+    try:
+        async with asyncio.timeout(DEADLINE):
+            return await asyncio.to_thread(look_up)
+    except (TimeoutError, OSError) as error:
+        raise NotReachableError(
+            "the user database does not answer",
+            hint="Check `getent passwd` and the name services in nsswitch.conf.",
+        ) from error

@@ -1,0 +1,66 @@
+"""pam.sock: where the PAM module asks; root to root."""
+
+import logging
+import os
+import socket
+from typing import Final
+
+from pushmfa.daemon.acceptor import Acceptor
+from pushmfa.daemon.conversation import Conversation, HangUpError
+from pushmfa.daemon.front import Front
+from pushmfa.daemon.module import ModuleConnection
+from pushmfa.daemon.peer import Peer
+from pushmfa.errors import MalformedError, PushmfaError
+from pushmfa.terms import Verdict
+from pushmfa.wire.local import encode_verdict
+
+log = logging.getLogger("pushmfa.daemon")
+
+MAX_CONNECTIONS: Final = 1_000
+"""Logins at the same time, of all users; more are refused at once."""
+
+
+class PamServer:
+    """Serves the PAM module's connections."""
+
+    def __init__(self, listener: socket.socket, front: Front) -> None:
+        self._front = front
+        self._connections = 0
+        self._acceptor = Acceptor("pam.sock", listener, self._admit, self._serve)
+
+    def start(self) -> None:
+        """Serve from now on."""
+        self._acceptor.start()
+
+    async def stop(self) -> None:
+        """End every conversation; their modules refuse."""
+        await self._acceptor.stop()
+
+    def _admit(self, peer: Peer) -> bool:
+        # Attack: an unprivileged user speaks to the socket as if it were the module.
+        if peer.uid not in (0, os.geteuid()):
+            log.warning("uid %d spoke to pam.sock and was refused", peer.uid)
+            return False
+        if self._connections >= MAX_CONNECTIONS:
+            log.critical("%d logins wait: no more are taken", self._connections)
+            return False
+        return True
+
+    async def _serve(self, connection: socket.socket, peer: Peer) -> None:
+        module = ModuleConnection(connection)
+        self._connections += 1
+        try:
+            await Conversation(module, self._front).hold()
+        except HangUpError:
+            log.debug("the module of pid %d has gone", peer.pid)
+        except MalformedError as error:
+            log.error("the module of pid %d spoke out of turn: %s", peer.pid, error)
+        except PushmfaError as error:
+            log.error("a login was refused: %s", error)
+            module.send(encode_verdict(Verdict.UNAVAILABLE, _REFUSED))
+        finally:
+            self._connections -= 1
+            module.close()
+
+
+_REFUSED: Final = "pushmfa: not available; this login is refused."

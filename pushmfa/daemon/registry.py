@@ -1,0 +1,174 @@
+"""The devices of this host: rows on disk, `Device` in memory, the two kept equal.
+
+All devices are held in memory: a login reads no file. Every change is on disk before
+it counts, but for a revocation, which counts at once even if the disk refuses it.
+"""
+
+import json
+from collections.abc import Container, Iterable
+from dataclasses import replace
+
+from pushmfa.errors import StoreError
+from pushmfa.login.devices import Device
+from pushmfa.login.moment import Moment
+from pushmfa.login.policy import Account
+from pushmfa.store.host_rows import DeviceRow, EventRow, HostStore
+from pushmfa.terms import (
+    DeviceId,
+    DeviceKind,
+    MailboxId,
+    SealingKey,
+    UserName,
+    VerifyKey,
+)
+
+
+class Registry:
+    """All devices that were ever enrolled on this host."""
+
+    def __init__(self, store: HostStore) -> None:
+        self._store = store
+        self._devices: dict[DeviceId, Device] = {}
+        self._by_mailbox: dict[bytes, DeviceId] = {}
+        self._keys: set[bytes] = set()
+        for row in store.load_devices():
+            self._remember(_device_of(row))
+
+    def devices_of(self, account: Account) -> tuple[Device, ...]:
+        """Return all devices of account, oldest first.
+
+        Keyed by uid and name, both: an account that got another's uid, or another's
+        name, has none of its devices.
+        """
+        return tuple(
+            device
+            for device in self._devices.values()
+            if device.uid == account.uid and device.user == account.name
+        )
+
+    def active_devices_of(self, account: Account) -> tuple[Device, ...]:
+        """Return the devices of account that are asked."""
+        return tuple(d for d in self.devices_of(account) if d.is_active())
+
+    def by_mailbox(self, mailbox: MailboxId) -> Device | None:
+        """Return the device that sends from mailbox, as it is now."""
+        device_id = self._by_mailbox.get(mailbox)
+        return None if device_id is None else self._devices[device_id]
+
+    def by_id(self, device_id: DeviceId) -> Device | None:
+        """Return the device with this id, as it is now."""
+        return self._devices.get(device_id)
+
+    def known_keys(self) -> Container[bytes]:
+        """Return all verify keys and mailboxes of devices, revoked ones included."""
+        return self._keys
+
+    def count_accounts(self) -> int:
+        """Return how many accounts have an active device."""
+        return len({d.uid for d in self._devices.values() if d.is_active()})
+
+    def all_devices(self) -> Iterable[Device]:
+        """Return every device."""
+        return tuple(self._devices.values())
+
+    def add(self, device: Device, actor_uid: int) -> None:
+        """Add an enrolled device; StoreError if it cannot be kept."""
+        event = _event(device, "enrolled", actor_uid, device.enrolled_at, device.label)
+        self._store.add_device(_row_of(device), event)
+        self._remember(device)
+
+    def revoke(self, device: Device, actor_uid: int, now: Moment) -> Device:
+        """Revoke device and return it as it is now."""
+        return self._end(device, "revoked_at", "revoked", actor_uid, now)
+
+    def report_lost(self, device: Device, actor_uid: int, now: Moment) -> Device:
+        """Mute device and return it as it is now."""
+        return self._end(device, "lost_at", "lost", actor_uid, now)
+
+    def rename(self, device: Device, label: str, actor_uid: int, now: Moment) -> Device:
+        """Give device another label and return it as it is now."""
+        detail = f"{device.label} -> {label}"
+        event = _event(device, "renamed", actor_uid, int(now.wall), detail)
+        self._store.set_device_label(label, event)
+        return self._replace(replace(device, label=label))
+
+    def note_answer(self, device: Device, counter: int, now: Moment) -> None:
+        """Note when device last answered."""
+        at = int(now.wall)
+        self._store.set_device_seen(device.device_id, at, counter)
+        current = self._devices[device.device_id]
+        self._replace(replace(current, last_seen_at=at))
+
+    def _end(
+        self, device: Device, column: str, event: str, actor_uid: int, now: Moment
+    ) -> Device:
+        at = int(now.wall)
+        # In memory first: what is revoked is refused from this moment on, even if
+        # the disk is full; the caller hears of the disk by StoreError.
+        ended = self._replace(
+            replace(device, revoked_at=at)
+            if column == "revoked_at"
+            else replace(device, lost_at=at)
+        )
+        self._store.set_device_time(column, at, _event(device, event, actor_uid, at))
+        return ended
+
+    def _replace(self, device: Device) -> Device:
+        self._devices[device.device_id] = device
+        return device
+
+    def _remember(self, device: Device) -> None:
+        self._devices[device.device_id] = device
+        self._by_mailbox[device.mailbox] = device.device_id
+        self._keys.update((device.verify_key, device.mailbox))
+
+
+def _event(
+    device: Device, event: str, actor_uid: int, at: int, detail: str = ""
+) -> EventRow:
+    return EventRow(at, device.device_id, event, actor_uid, detail)
+
+
+def _row_of(device: Device) -> DeviceRow:
+    return DeviceRow(
+        device_id=device.device_id,
+        user=device.user,
+        uid=device.uid,
+        label=device.label,
+        kind=device.kind.value,
+        capabilities=json.dumps(device.capabilities),
+        verify_key=device.verify_key,
+        sealing_key=device.sealing_key,
+        mailbox=device.mailbox,
+        version=device.version,
+        counter=0,
+        enrolled_at=device.enrolled_at,
+        last_seen_at=device.last_seen_at,
+        lost_at=device.lost_at,
+        revoked_at=device.revoked_at,
+    )
+
+
+def _device_of(row: DeviceRow) -> Device:
+    try:
+        return Device(
+            device_id=DeviceId(row.device_id),
+            user=UserName(row.user),
+            uid=row.uid,
+            label=row.label,
+            kind=DeviceKind(row.kind),
+            capabilities=tuple(json.loads(row.capabilities)),
+            verify_key=VerifyKey(row.verify_key),
+            sealing_key=SealingKey(row.sealing_key),
+            mailbox=MailboxId(row.mailbox),
+            version=row.version,
+            enrolled_at=row.enrolled_at,
+            last_seen_at=row.last_seen_at,
+            lost_at=row.lost_at,
+            revoked_at=row.revoked_at,
+        )
+    except ValueError as error:
+        raise StoreError(
+            f"a device in the database cannot be understood: {error}",
+            hint="Put back a copy of the database.",
+        ) from error

@@ -1,0 +1,112 @@
+"""From the module's first datagram to facts and context: who, where, from where."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pushmfa.daemon.challenges import Context
+from pushmfa.daemon.names import account_named, account_of
+from pushmfa.login import policy
+from pushmfa.login.policy import Account, Accounts
+from pushmfa.text import decode_text, make_harmless
+from pushmfa.wire.local import UNSET_LOGINUID, Request
+
+_ADDRESS_MAX: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """A request, understood: for the policy, for the challenge, for the terminal."""
+
+    request: Request
+    service: str
+    accounts: Accounts
+    approver: Account | None
+    is_approver_certain: bool
+    context: Context
+
+    def is_prompted(self) -> bool:
+        """Whether the number goes into a prompt."""
+        return self.context.is_prompted
+
+
+async def understand(
+    request: Request, settings: policy.PolicySettings, display: str | None
+) -> Situation:
+    """Return what request means; NotReachableError if the user database hangs.
+
+    display is what the configuration says for the service; the module's own argument
+    wins over it.
+    """
+    service = decode_text(request.service or b"")
+    methods = _text(request.methods)
+    accounts = await _look_up(request, service)
+    approver, certain = policy.choose_approver(settings, service, accounts)
+    connection = (request.conn, request.ppid) if request.conn else None
+    context = Context(
+        kind=policy.kind_of(service),
+        service=make_harmless(service, 64),
+        user=accounts.user,
+        approver=approver,
+        requesting_user=_requesting_user(request, service, accounts),
+        first_factor=policy.first_factor_of(methods),
+        # sshd's own arguments are a title, and no command of the person.
+        command=None if request.conn else request.command,
+        tty=_shown(request.tty),
+        remote_address=remote_address(request.conn),
+        connection=connection,
+        is_prompted=_is_prompted(request.display or display, service),
+    )
+    return Situation(request, service, accounts, approver, certain, context)
+
+
+async def _look_up(request: Request, service: str) -> Accounts:
+    user = None
+    if request.user:
+        name = _name(request.user)
+        user = await account_named(name) if name is not None else None
+    caller = login = None
+    if service in policy.SUDO_SERVICES | policy.SU_SERVICES:
+        caller = await account_of(request.uid)
+        if request.loginuid is not None and request.loginuid != UNSET_LOGINUID:
+            login = await account_of(request.loginuid)
+    return Accounts(
+        user=user, caller=caller, login=login, requesting=_text(request.ruser)
+    )
+
+
+def _name(raw: bytes) -> str | None:
+    # Only what is UTF-8 can be the name of an account that is enrolled.
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _is_prompted(display: str | None, service: str) -> bool:
+    if display is not None:
+        return display == "prompt"
+    return service not in policy.LOCAL_SERVICES
+
+
+def _requesting_user(request: Request, service: str, accounts: Accounts) -> str | None:
+    if service not in policy.SUDO_SERVICES | policy.SU_SERVICES:
+        return None
+    if accounts.caller is not None:
+        return accounts.caller.name
+    return f"uid {request.uid}"
+
+
+def remote_address(conn: bytes | None) -> str | None:
+    """Return the client's address in SSH_CONNECTION; PAM_RHOST is never asked."""
+    if not conn:
+        return None
+    address = decode_text(conn).split(" ")[0]
+    return make_harmless(address, _ADDRESS_MAX) if len(address) >= 2 else None
+
+
+def _text(raw: bytes | None) -> str | None:
+    return None if raw is None else decode_text(raw)
+
+
+def _shown(raw: bytes | None) -> str | None:
+    return None if not raw else make_harmless(decode_text(raw), 100)

@@ -1,0 +1,84 @@
+"""Every sentence that the daemon shows at a terminal: ASCII, one line, no control.
+
+What happened, what it means, what to do.
+"""
+
+from collections.abc import Sequence
+
+from pushmfa.login.attempt import End
+from pushmfa.login.devices import Device
+from pushmfa.terms import Cause, DeviceKind, Verdict
+from pushmfa.text import make_ascii
+
+
+def where_to_type(devices: Sequence[Device]) -> str:
+    """Return "your phone (Pixel)" for the devices that are asked.
+
+    Without devices nothing is named: an account that is not enrolled, or whose first
+    factor is not proved, must look like any other.
+    """
+    noun = "phone"
+    if devices and all(device.kind is DeviceKind.TERMINAL for device in devices):
+        noun = "device"
+    labels = [make_ascii(device.label, 40) for device in devices[:3]]
+    if not labels:
+        return f"your {noun}"
+    return f"your {noun} ({' or '.join(labels)})"
+
+
+def number_prompt(number: str, devices: Sequence[Device]) -> str:
+    """Return the prompt that shows the number where a prompt is what is seen."""
+    where = where_to_type(devices)
+    return f"pushmfa: enter {number} on {where}, then press Enter: "
+
+
+def number_info(number: str, devices: Sequence[Device]) -> str:
+    """Return the line that shows the number where lines are seen at once."""
+    return f"pushmfa: enter {number} on {where_to_type(devices)}."
+
+
+def number_again(number: str, devices: Sequence[Device]) -> str:
+    """Return what to say when the number was typed into the terminal itself."""
+    where = where_to_type(devices)
+    return f"pushmfa: type {number} on {where}, not here; then press Enter: "
+
+
+def nothing_to_type(number: str, devices: Sequence[Device]) -> str:
+    """Return what to say, once, when something else was typed."""
+    where = where_to_type(devices)
+    return f"pushmfa: no code is needed. Enter {number} on {where}, then press Enter: "
+
+
+def ticket_prompt() -> str:
+    """Return the prompt of an account that has a ticket and no device."""
+    return "pushmfa: no device is enrolled. Type your enrollment ticket: "
+
+
+def refusal(end: End, label: str | None, lifetime: int) -> str:
+    """Return what the terminal shows at the end of a refused attempt."""
+    device = f" on {make_ascii(label, 40)}" if label else ""
+    return "pushmfa: " + {
+        Verdict.DENIED: f"denied{device}.",
+        Verdict.WRONG_NUMBER: f"a wrong number was entered{device}; this login is"
+        " refused. Log in again to get a new number.",
+        Verdict.EXPIRED: f"nobody answered within {lifetime} seconds. Log in again to"
+        " get a new number.",
+        Verdict.CANCELED: "canceled.",
+        Verdict.THROTTLED: "too many logins wait for an answer. Answer or deny them,"
+        " or wait a minute.",
+        Verdict.LOCKED: "locked. Ask your administrator.",
+        Verdict.NOT_ENROLLED: "no device is enrolled for this account. Ask your"
+        " administrator for an enrollment ticket.",
+    }.get(end.verdict, _UNAVAILABLE.get(end.cause, _UNAVAILABLE[Cause.INTERNAL]))
+
+
+_UNAVAILABLE = {
+    Cause.RELAY_UNREACHABLE: "no relay is reachable, so no phone can be asked; this"
+    " login is refused. Tell your administrator.",
+    Cause.NOT_PERMITTED: "not permitted here; the log of the pushmfa daemon says why.",
+    Cause.NO_FIRST_FACTOR: "no first factor was proved; this login is refused.",
+    Cause.MISCONFIGURED: "not set up correctly; this login is refused. Tell your"
+    " administrator.",
+    Cause.INTERNAL: "not available; this login is refused. Tell your administrator.",
+    Cause.WRONG_CODE: "that code is not right; this login is refused.",
+}
