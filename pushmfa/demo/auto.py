@@ -1,10 +1,12 @@
 """The demo that plays by itself: real logins, each of which must end as it should."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
 from pushmfa.demo.parts import Parts
+from pushmfa.demo.processes import tail
 from pushmfa.demo.sandbox import Sandbox
 from pushmfa.demo.terminal import Terminal
 from pushmfa.errors import PushmfaError
@@ -17,6 +19,8 @@ USER: Final = "alice"
 _SHOW: Final = 15.0
 """Seconds in which something that needs no person must appear."""
 _END: Final = LIFETIME + _SHOW
+_READ: Final = 1.0
+"""Seconds that a person needs to read the number; the terminal waits visibly."""
 _NUMBER: Final = r"enter (\d+) on your phone"
 _MARK: Final = f"shell-of-{USER}"
 
@@ -79,6 +83,8 @@ def play(
             terminal.close()
         _print_transcript(terminal, answered, out)
         out.write(f"{verdict}\n")
+        if verdict != "ok":
+            _print_logs(sandbox, out)
         out.flush()
     return failures == 0
 
@@ -106,6 +112,7 @@ def _play_scene(
     if not scene.is_sudo:
         terminal.expect("Enter: *$", _SHOW)
         terminal.send_line()
+    time.sleep(_READ)
     _answer(parts, scene, number, terminal, answered)
     if scene.is_approved and not scene.is_sudo:
         terminal.expect(r"[$#] $", _SHOW)
@@ -160,3 +167,10 @@ def _print_transcript(
     lines = [_Shown(line.at, "", line.text) for line in terminal.transcript]
     for line in sorted([*lines, *answered], key=lambda shown: shown.at):
         out.write(f"{line.at:7.2f} s  {line.who:7}{line.text}\n")
+
+
+def _print_logs(sandbox: Sandbox, out: TextIO) -> None:
+    for name in ("relay", "daemon", "sshd", "syslog"):
+        last = tail(sandbox.log(name))
+        if last:
+            out.write(f"the end of {name}.log:\n{last}\n")

@@ -41,9 +41,9 @@ def main() -> int:
             hint = " (in a container, start it with --privileged)"
         sys.stderr.write(f"{error.filename}: {error.strerror}{hint}\n")
         return 1
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
     with Path(sys.argv[2]).open("a", encoding="utf-8", errors="replace") as lines:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
         while True:
             readable, _, _ = select.select([sys.stdin.buffer, log], [], [], _REAP_EVERY)
             if log in readable:

@@ -1,5 +1,6 @@
 """The demo to try: a host to log in to, and the device's card on this terminal."""
 
+import signal
 import subprocess
 import sys
 import termios
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TextIO
 
 from pushmfa.demo.parts import Parts
-from pushmfa.demo.processes import children_of
+from pushmfa.demo.processes import end_entered
 from pushmfa.demo.sandbox import Sandbox
 
 USER: Final = "alice"
@@ -49,32 +50,23 @@ def show_device(sandbox: Sandbox, parts: Parts) -> int:
     Raises PushmfaError if a service ends meanwhile.
     """
     saved = _save_terminal()
-    process = subprocess.Popen(  # noqa: S603 - our own program
-        [*sandbox.enter(), *parts.device("run")], env=sandbox.environment()
-    )
-    inside: list[int] = []
+    # Ctrl-C is ours: it must not end the `nsenter` in front of the device.
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            [*sandbox.enter(), *parts.device("run")], env=sandbox.environment()
+        )
+    finally:
+        signal.signal(signal.SIGINT, handler)
     try:
         while process.poll() is None:
-            inside = inside or children_of(process.pid)
             sandbox.check()
             time.sleep(_LOOK_EVERY)
         return process.returncode
     finally:
-        _wait_for_device(process, inside)
+        end_entered(process, signal.SIGTERM, _GRACE)
         if saved is not None:
             termios.tcsetattr(sys.stdin, termios.TCSANOW, saved)
-
-
-def _wait_for_device(process: subprocess.Popen[bytes], inside: list[int]) -> None:
-    """Wait for the device too, not only for the `nsenter` that Ctrl-C ends first."""
-    deadline = time.monotonic() + _GRACE
-    while time.monotonic() < deadline:
-        alive = [pid for pid in inside if Path(f"/proc/{pid}").exists()]
-        if process.poll() is not None and not alive:
-            return
-        time.sleep(_LOOK_EVERY / 10)
-    process.kill()
-    process.wait()
 
 
 def _save_terminal() -> list[Any] | None:

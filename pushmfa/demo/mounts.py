@@ -185,8 +185,11 @@ def _make_target(target: Path, is_folder: bool) -> None:
 def _bring_back(original: _Original) -> None:
     """Bind a kept path back, if what is at its place now is not it any more."""
     held = os.fstat(original.descriptor)
-    if original.path.exists() and os.path.samestat(held, original.path.stat()):
-        os.close(original.descriptor)
-        return
+    path = original.path
+    if path.exists() and os.path.samestat(held, path.stat()):
+        is_writable = not os.statvfs(path).f_flag & os.ST_RDONLY
+        if is_writable or not original.writable:
+            os.close(original.descriptor)
+            return
     _make_target(original.path, stat.S_ISDIR(held.st_mode))
     _bind(original, original.path)

@@ -1,5 +1,6 @@
 """The namespaces of the sandbox, from outside: started, entered, ended."""
 
+import contextlib
 import json
 import os
 import select
@@ -14,6 +15,8 @@ from pushmfa.demo.processes import tail
 from pushmfa.demo.tools import find_tool
 from pushmfa.errors import PushmfaError
 
+_PACKAGES: Final = Path(__file__).resolve().parents[2]
+"""Where this very package lies: the holder must not be of another version."""
 _START: Final = 30.0
 _END: Final = 10.0
 
@@ -35,8 +38,8 @@ class Namespace:
         logs: the folder for holder.log and syslog.log.
         """
         kept = [[path, False] for path in find_kept(programs)] + [[str(folder), True]]
-        errors = logs / "holder.log"
-        with errors.open("wb") as output:
+        self._errors = logs / "holder.log"
+        with self._errors.open("wb") as output:
             self._holder = subprocess.Popen(  # noqa: S603 - ourselves
                 [
                     *(find_tool("unshare"), "--mount", "--uts", "--pid", "--fork"),
@@ -47,12 +50,12 @@ class Namespace:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
-                env=dict(environment),
+                env=dict(environment) | {"PYTHONPATH": str(_PACKAGES)},
                 start_new_session=True,
             )
         if self._read_answer() != b"ready\n":
             self.close()
-            reason = tail(errors) or "  no answer"
+            reason = tail(self._errors) or "  no answer"
             raise PushmfaError(
                 f"the private world could not be made:\n{reason}",
                 hint="It needs root with the right to mount; in a container, start "
@@ -76,6 +79,14 @@ class Namespace:
             "--",
         ]
 
+    def check(self) -> None:
+        """Raise PushmfaError if the holder, and so everything inside, has ended."""
+        code = self._holder.poll()
+        if code is not None:
+            raise PushmfaError(
+                f"the private world ended with status {code}:\n{tail(self._errors)}"
+            )
+
     def close(self) -> None:
         """End it, and so every process in it."""
         for pipe in (self._holder.stdin, self._holder.stdout):
@@ -85,7 +96,8 @@ class Namespace:
             self._holder.wait(_END)
         except subprocess.TimeoutExpired:
             self._holder.kill()  # --kill-child: its child, PID 1 inside, goes too
-            self._holder.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._holder.wait(_END)
 
     def _read_answer(self) -> bytes:
         answer = self._holder.stdout
@@ -100,7 +112,7 @@ def find_kept(programs: Sequence[str]) -> list[str]:
 
     That is this Python, all that it imports from, and programs.
     """
-    wanted = [sys.prefix, sys.base_prefix, *sys.path, *programs]
+    wanted = [sys.prefix, sys.base_prefix, str(_PACKAGES), *sys.path, *programs]
     wanted += [str(Path(path).resolve()) for path in wanted]
     return sorted(
         {

@@ -34,6 +34,28 @@ def children_of(pid: int) -> list[int]:
     return sorted(found)
 
 
+def end_entered(
+    process: subprocess.Popen[bytes], first: signal.Signals, grace: float
+) -> None:
+    """End a program that `nsenter` brought into the sandbox; kill it after grace.
+
+    process is that nsenter, which waits for the program. It must not end first: the
+    orphan would go to the machine's PID 1, and where that reaps no strangers, as in
+    many a container, the PID namespace could never end.
+    """
+    for number in (first, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        inside = next(iter(children_of(process.pid)), process.pid)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(inside, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+
+
 def tail(log: Path, lines: int = _TAIL_LINES) -> str:
     """Return the last lines of a log, harmless to a terminal; "" if there is none."""
     try:
@@ -84,25 +106,9 @@ class Child:
                 )
             time.sleep(_LOOK_EVERY)
 
-    @property
-    def pid(self) -> int:
-        """The program itself, and not the `nsenter` that waits for it."""
-        return next(iter(children_of(self._process.pid)), self._process.pid)
-
     def stop(self) -> None:
         """Ask it to end, and kill it if it does not within some seconds."""
-        if self._process.poll() is None:
-            self._signal(signal.SIGTERM)
-            try:
-                self._process.wait(_GRACE)
-            except subprocess.TimeoutExpired:
-                self._signal(signal.SIGKILL)
-                self._process.kill()
-                self._process.wait()
-
-    def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        end_entered(self._process, signal.SIGTERM, _GRACE)
 
 
 class NotifySocket:

@@ -234,6 +234,7 @@ class Sandbox:
 
     def check(self) -> None:
         """Raise PushmfaError if a service that should run has ended."""
+        self.namespace.check()
         for child in self._children:
             child.check()
 

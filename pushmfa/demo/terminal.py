@@ -15,10 +15,12 @@ import signal
 import struct
 import subprocess
 import termios
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from pushmfa.demo.processes import end_entered
 from pushmfa.errors import ExpiredError, PushmfaError
 from pushmfa.text import decode_text, make_harmless
 
@@ -31,6 +33,10 @@ _ESCAPES: Final = re.compile(
 )
 _LINE_ENDS: Final = re.compile(r"\r*\n|\r")
 _LONGEST_LINE: Final = 300
+_GRACE: Final = 1.0
+"""Seconds from the hang-up to SIGKILL."""
+_LOOK_EVERY: Final = 0.2
+"""Seconds after which the reader sees that it shall end."""
 
 
 class Line(NamedTuple):
@@ -58,11 +64,14 @@ class Terminal:
         made behind it, so that the program sees ids of its own PID namespace.
         """
         self.argv = tuple(argv)
+        self._is_entered = bool(enter)
         self._start = time.monotonic()
         self._raw = b""
         self._times: list[float] = []
         self._position = 0
-        self._ended = False
+        self._is_closing = False
+        self._has_ended = False
+        self._changed = threading.Condition()
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", ROWS, COLUMNS, 0, 0))
         try:
@@ -72,10 +81,13 @@ class Terminal:
                 stdout=slave,
                 stderr=slave,
                 env=dict(environment),
-                start_new_session=bool(enter),
+                start_new_session=self._is_entered,
             )
         finally:
             os.close(slave)
+        # A thread, so that each line gets its time while nobody waits for it.
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     @property
     def elapsed(self) -> float:
@@ -90,12 +102,13 @@ class Terminal:
     @property
     def transcript(self) -> list[Line]:
         """The lines that were not empty, each with its time."""
-        lines = zip(self._times, self.text.split("\n"), strict=False)
-        return [
-            Line(at, make_harmless(text.rstrip(), _LONGEST_LINE))
-            for at, text in lines
-            if text.strip()
-        ]
+        with self._changed:
+            lines = zip(self._times, self.text.split("\n"), strict=False)
+            return [
+                Line(at, make_harmless(text.rstrip(), _LONGEST_LINE))
+                for at, text in lines
+                if text.strip()
+            ]
 
     def expect(self, pattern: str, timeout: float) -> re.Match[str]:
         """Wait for pattern in the output that no earlier call has passed.
@@ -103,21 +116,23 @@ class Terminal:
         Raises ExpiredError after timeout seconds, PushmfaError if the program ends
         without having written it.
         """
-        deadline = time.monotonic() + timeout
         wanted = re.compile(pattern, re.MULTILINE)
-        while True:
+        match: re.Match[str] | None = None
+
+        def is_decided() -> bool:
+            nonlocal match
             match = wanted.search(self.text, self._position)
-            if match is not None:
-                self._position = match.end()
-                return match
-            if self._ended:
-                raise PushmfaError(f"{self._name} ended and never wrote: {pattern}")
-            left = deadline - time.monotonic()
-            if left <= 0:
+            return match is not None or self._has_ended
+
+        with self._changed:
+            if not self._changed.wait_for(is_decided, timeout):
                 raise ExpiredError(
                     f"{self._name} did not write within {timeout:.0f} s: {pattern}"
                 )
-            self._read(left)
+            if match is None:
+                raise PushmfaError(f"{self._name} ended and never wrote: {pattern}")
+            self._position = match.end()
+            return match
 
     def send_line(self, line: str = "") -> None:
         """Type line and Enter."""
@@ -125,59 +140,69 @@ class Terminal:
 
     def send(self, keys: bytes) -> None:
         r"""Type keys, b"\x03" for Ctrl-C."""
-        with contextlib.suppress(OSError):
+        if self._is_closing:
+            return
+        with contextlib.suppress(OSError):  # it has ended; what waits for it says so
             os.write(self._master, keys)
 
     def wait(self, timeout: float) -> int:
-        """Read until the program ends; return its exit status (-N: by signal N).
+        """Wait until the program ends; return its exit status (-N: by signal N).
 
         Raises ExpiredError after timeout seconds.
         """
-        deadline = time.monotonic() + timeout
-        while not self._ended:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise ExpiredError(f"{self._name} did not end within {timeout:.0f} s")
-            self._read(left)
         try:
-            return self._process.wait(max(deadline - time.monotonic(), 1.0))
+            status = self._process.wait(timeout)
         except subprocess.TimeoutExpired as error:
             raise ExpiredError(
-                f"{self._name} closed its terminal but did not end"
+                f"{self._name} did not end within {timeout:.0f} s"
             ) from error
+        # What it wrote last; something that it left behind may hold the terminal.
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_ended, _LOOK_EVERY)
+        return status
 
     def close(self) -> None:
         """Hang up, and kill the program if it goes on nevertheless."""
-        with contextlib.suppress(OSError):
-            os.close(self._master)
-        self._ended = True
-        if self._process.poll() is None:
-            for end in (signal.SIGTERM, signal.SIGKILL):
-                self._process.send_signal(end)
+        if self._is_closing:
+            return
+        self._is_closing = True
+        self._reader.join()
+        os.close(self._master)
+        if self._is_entered:
+            end_entered(self._process, signal.SIGHUP, _GRACE)
+            return
+        for number in (signal.SIGHUP, signal.SIGKILL):
+            if self._process.poll() is None:
+                self._process.send_signal(number)
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._process.wait(1)
-                    return
+                    self._process.wait(_GRACE)
 
     @property
     def _name(self) -> str:
         return os.path.basename(self.argv[0])
 
-    def _read(self, timeout: float) -> None:
-        """Take what comes within timeout seconds, note the time of new lines."""
-        readable, _, _ = select.select([self._master], [], [], timeout)
-        if not readable:
-            return
+    def _read(self) -> None:
+        """Take what comes, note the time of new lines, until the program ends."""
+        while not self._is_closing:
+            readable, _, _ = select.select([self._master], [], [], _LOOK_EVERY)
+            if readable and not self._take():
+                break
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify_all()
+
+    def _take(self) -> bool:
+        """Take one chunk; return False if there will be no more."""
         try:
             chunk = os.read(self._master, 65536)
         except OSError as error:
             if error.errno != errno.EIO:  # EIO: nobody has the terminal open any more
                 raise
-            chunk = b""
-        if not chunk:
-            self._ended = True
-            return
-        self._raw += chunk
-        at = self.elapsed
-        lines = self.text.split("\n")
-        begun = len(lines) if lines[-1] else len(lines) - 1
-        self._times += [at] * (begun - len(self._times))
+            return False
+        with self._changed:
+            self._raw += chunk
+            lines = self.text.split("\n")
+            begun = len(lines) if lines[-1] else len(lines) - 1
+            self._times += [self.elapsed] * (begun - len(self._times))
+            self._changed.notify_all()
+        return bool(chunk)
