@@ -21,7 +21,8 @@ _SHOW: Final = 15.0
 _END: Final = LIFETIME + _SHOW
 _READ: Final = 1.0
 """Seconds that a person needs to read the number; the terminal waits visibly."""
-_NUMBER: Final = r"enter (\d+) on your phone"
+_NUMBER: Final = r"pushmfa: enter (\d+) on your (?:phone|device)"
+_DENIED: Final = "pushmfa: denied"
 _MARK: Final = f"shell-of-{USER}"
 
 
@@ -39,11 +40,23 @@ class Scene(NamedTuple):
 
 SCENES: Final = (
     Scene("ssh, approved", False, "right", _MARK, True),
-    Scene("ssh, denied", False, "deny", r"(?i)pushmfa: .*\bdenied", False),
-    Scene("ssh, wrong number", False, "wrong", r"(?i)wrong number", False),
-    Scene("ssh, expired", False, "nothing", r"(?i)expired|no answer", False),
+    Scene("ssh, denied", False, "deny", _DENIED, False),
+    Scene(
+        "ssh, wrong number",
+        False,
+        "wrong",
+        "pushmfa: a wrong number was entered",
+        False,
+    ),
+    Scene(
+        "ssh, expired",
+        False,
+        "nothing",
+        f"pushmfa: nobody answered within {LIFETIME} seconds",
+        False,
+    ),
     Scene("sudo, approved", True, "right", r"^root$", True),
-    Scene("sudo, denied", True, "deny", r"(?i)pushmfa: .*\bdenied", False),
+    Scene("sudo, denied", True, "deny", _DENIED, False),
 )
 
 

@@ -67,6 +67,18 @@ _ENROLL: Final = 30.0
 """Seconds for each step of an enrollment."""
 
 
+def host_config(*, lifetime: int, relay_port: int, web_port: int) -> str:
+    """Return pushmfa.toml: lifetime in seconds, ports of localhost."""
+    return _HOST_CONFIG.format(
+        lifetime=lifetime, relay_port=relay_port, web_port=web_port
+    )
+
+
+def relay_config(*, relay_port: int) -> str:
+    """Return relay.toml."""
+    return _RELAY_CONFIG.format(relay_port=relay_port)
+
+
 class Parts:
     """Relay, daemon and device of one sandbox."""
 
@@ -79,12 +91,13 @@ class Parts:
         """
         self._sandbox = sandbox
         self.pushmfa = tuple(pushmfa)
-        ports = {"relay_port": find_port(), "web_port": find_port()}
+        port = find_port()
+        host = host_config(lifetime=lifetime, relay_port=port, web_port=find_port())
         folder = sandbox.path("/etc/pushmfa")
         folder.mkdir(exist_ok=True)
         for name, text in (
-            ("pushmfa.toml", _HOST_CONFIG.format(lifetime=lifetime, **ports)),
-            ("relay.toml", _RELAY_CONFIG.format(**ports)),
+            ("pushmfa.toml", host),
+            ("relay.toml", relay_config(relay_port=port)),
         ):
             (folder / name).write_text(text)
             (folder / name).chmod(0o644)
