@@ -100,14 +100,18 @@ class RelayConnection:
             return False
         return True
 
+    async def flush(self) -> None:
+        """Return when everything handed to this link was written, or it ended."""
+        if self._outgoing is not None:
+            await self._outgoing.join()
+
     def restart(self) -> None:
         """End the link, if there is one, and open another at once."""
         self._restarts += 1
         if self._outgoing is not None:
             outgoing, self._outgoing = self._outgoing, None
             # Nothing of what waits counts any more: it was for the old mailboxes.
-            while not outgoing.empty():
-                outgoing.get_nowait()
+            _drop_all(outgoing)
             outgoing.put_nowait(None)
 
     async def _hold_one_link(self) -> None:
@@ -138,6 +142,7 @@ class RelayConnection:
         finally:
             ended_by_us = self._outgoing is not outgoing
             self._outgoing = None
+            _drop_all(outgoing)
         if loop.time() - ready_at >= STEADY_SECONDS:
             # Not at `ready`: a relay that says it and hangs up would be dialed as
             # fast as it answers.
@@ -211,7 +216,17 @@ async def _receive(socket: ClientConnection) -> RelayFrame:
 async def _write(socket: ClientConnection, outgoing: asyncio.Queue[str | None]) -> None:
     try:
         while (text := await outgoing.get()) is not None:
-            await socket.send(text)
+            try:
+                await socket.send(text)
+            finally:
+                outgoing.task_done()
+        outgoing.task_done()
         await socket.close()
     except ConnectionClosed:
         return  # The reader hears of it too, and says so.
+
+
+def _drop_all(outgoing: asyncio.Queue[str | None]) -> None:
+    while not outgoing.empty():
+        outgoing.get_nowait()
+        outgoing.task_done()

@@ -11,6 +11,7 @@ Everything is called on the loop that runs `run`. docs/protocol.md 3.
 """
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import random
@@ -126,6 +127,12 @@ class Link:
     ) -> bool:
         """Ask the relays to forget an envelope of ours; say whether one was asked."""
         return self._send_to_all(Withdraw(id=identifier, to=to, sender=sender))
+
+    async def flush(self, timeout: float) -> None:  # noqa: ASYNC109  gives up, does not fail
+        """Wait, at most timeout seconds, until what was handed on was written."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await asyncio.gather(*(c.flush() for c in self._connections))
 
     def states(self) -> tuple[LinkState, ...]:
         """Return the state of the link to each relay, in the order of the URLs."""

@@ -460,6 +460,23 @@ def test_withdraw() -> None:
     asyncio.run(scenario())
 
 
+def test_flush_waits_for_the_write_and_not_for_a_link_that_ended() -> None:
+    async def scenario() -> None:
+        mailbox = device_mailbox()
+        async with fake_relay() as relay:
+            async with running(make_link([relay.name], mailbox)) as link:
+                await relay.hear()
+                link.send(live(envelope_to(mailbox, 7)))
+                async with asyncio.timeout(5):
+                    await link.flush(60)
+                assert isinstance(await relay.hear(), Envelope)
+            link.send(live(envelope_to(mailbox, 8)))
+            async with asyncio.timeout(5):
+                await link.flush(60)
+
+    asyncio.run(scenario())
+
+
 def test_another_allow_list_needs_no_new_link_and_another_mailbox_does() -> None:
     async def scenario() -> None:
         first, second = device_mailbox(), device_mailbox()
