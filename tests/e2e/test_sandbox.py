@@ -1,73 +1,23 @@
 """The sandbox works, and leaves the machine as it was."""
 
-import hashlib
 import os
 import signal
 import socket
-import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pushmfa.demo.main import PEOPLE
-from pushmfa.demo.processes import children_of
 from pushmfa.demo.sandbox import Sandbox
 from pushmfa.demo.sshd import PASSWORD_FIRST, start_sshd, write_ssh_config
 from pushmfa.demo.terminal import Terminal
 from pushmfa.errors import NotPermittedError, PushmfaError
 from tests.e2e.support import find_system_module
+from tests.e2e.traces import Machine, pid_namespaces
 
 pytestmark = pytest.mark.e2e
-
-_HASHED = 8 << 20
-"""Bytes up to which a file's contents are compared; above, its time must do."""
-
-
-def _describe(path: str) -> tuple[object, ...]:
-    at = os.lstat(path)
-    seen: tuple[object, ...] = (at.st_mode, at.st_uid, at.st_gid)
-    if stat.S_ISLNK(at.st_mode):
-        return (*seen, os.readlink(path))
-    if stat.S_ISREG(at.st_mode):
-        seen += (at.st_size, at.st_mtime_ns)
-        if at.st_size <= _HASHED:
-            seen += (hashlib.sha256(Path(path).read_bytes()).hexdigest(),)
-    elif stat.S_ISDIR(at.st_mode):
-        seen += (at.st_mtime_ns,)
-    return seen
-
-
-def _listing(*folders: str) -> dict[str, tuple[object, ...]]:
-    """Every path below folders, with all that a change of it would change."""
-    found = {folder: _describe(folder) for folder in folders}
-    for folder in folders:
-        for parent, below, files in os.walk(folder):
-            for name in (*below, *files):
-                path = os.path.join(parent, name)
-                found[path] = _describe(path)
-    return found
-
-
-def _descendants(pid: int) -> Iterator[int]:
-    for child in children_of(pid):
-        yield child
-        yield from _descendants(child)
-
-
-def _in_other_pid_namespaces() -> set[str]:
-    """The PID namespaces in use on this machine, but for ours."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                found.add(os.readlink(entry / "ns/pid"))
-            except OSError:
-                continue  # it ended meanwhile
-    return found - {os.readlink("/proc/self/ns/pid")}
 
 
 def _log_in(sandbox: Sandbox) -> None:
@@ -84,28 +34,16 @@ def _log_in(sandbox: Sandbox) -> None:
 
 
 def test_it_leaves_the_machine_as_it_was() -> None:
-    mounts = Path("/proc/self/mountinfo").read_text()
-    files = _listing("/etc", "/var")
-    temporary = set(os.listdir(tempfile.gettempdir()))
-    children = set(_descendants(os.getpid()))
-    namespaces = _in_other_pid_namespaces()
+    before = Machine()
 
     with Sandbox(module=find_system_module("pam_permit.so")) as sandbox:
         sandbox.add_people(PEOPLE)
         _log_in(sandbox)
         # What a session leaves running on purpose must go too.
         sandbox.run(["sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 &"], user="bob")
-        inside = _in_other_pid_namespaces() - namespaces
-        assert len(inside) == 1
+        assert len(before.difference()["PID namespaces"]) == 1
 
-    assert not inside & _in_other_pid_namespaces()
-    assert set(_descendants(os.getpid())) == children
-    assert Path("/proc/self/mountinfo").read_text() == mounts
-    left = set(os.listdir(tempfile.gettempdir())) - temporary
-    assert not [name for name in left if name.startswith("pushmfa-demo-")]
-    after = _listing("/etc", "/var")
-    changed = {p for p in files.keys() | after.keys() if files.get(p) != after.get(p)}
-    assert not changed
+    assert before.difference() == {}
 
 
 def test_ssh_with_the_password_first(permitting_sandbox: Sandbox) -> None:
@@ -227,7 +165,7 @@ def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_it_ends_with_the_process_that_made_it(number: signal.Signals) -> None:
-    before = _in_other_pid_namespaces()
+    before = pid_namespaces()
     program = (
         "import sys, time; from pathlib import Path\n"
         "from pushmfa.demo.sandbox import Sandbox\n"
@@ -242,13 +180,13 @@ def test_it_ends_with_the_process_that_made_it(number: signal.Signals) -> None:
     ) as process:
         assert process.stdout is not None
         folder = Path(process.stdout.readline().split()[1])
-        inside = _in_other_pid_namespaces() - before
+        inside = pid_namespaces() - before
         assert inside
         process.send_signal(number)
         process.wait(15)
     waiting = Terminal(["sleep", "0.5"], {"PATH": "/bin:/usr/bin"})
     waiting.wait(5)
-    assert not inside & _in_other_pid_namespaces()
+    assert not inside & pid_namespaces()
     if number is signal.SIGINT:
         assert not folder.exists()
     elif folder.exists():  # nobody was left to remove it

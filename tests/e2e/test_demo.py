@@ -1,0 +1,81 @@
+"""`pushmfa demo` itself: plays, ends as it should, and leaves nothing."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+
+from pushmfa.demo.terminal import Terminal
+from tests.e2e.support import find_pushmfa
+from tests.e2e.traces import Machine
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+
+def _demo(module: Path, *options: str) -> Terminal:
+    argv = [*find_pushmfa(), "demo", "--module", str(module), *options]
+    return Terminal(argv, os.environ)
+
+
+def test_it_plays_every_scene_and_leaves_nothing(module: Path) -> None:
+    before = Machine()
+    terminal = _demo(module, "--auto")
+    status = terminal.wait(200)
+    shown = "\n".join(f"{line.at:7.2f} {line.text}" for line in terminal.transcript)
+    terminal.close()
+    assert status == 0, shown
+    assert shown.count("--- ") == 6
+    assert "FAILED" not in shown
+    assert before.difference() == {}
+
+
+def test_interactive_it_shows_the_card_and_ends_by_ctrl_c(module: Path) -> None:
+    before = Machine()
+    terminal = _demo(module)
+    config = terminal.expect(r"ssh -F (\S+) demo$", 60)[1]
+    ssh = Terminal(["ssh", "-F", config, "demo"], os.environ)
+    try:
+        number = ssh.expect(r"enter (\d+) on your", 20)[1]
+        ssh.send_line()
+        terminal.expect("alice", 20)
+        time.sleep(1)
+        terminal.send_line(number)
+        ssh.expect(r"\$ $", 20)
+        terminal.send(b"\x03")
+        assert terminal.wait(20) == 128 + signal.SIGINT, terminal.text
+    finally:
+        ssh.close()
+        terminal.close()
+    assert before.difference() == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("after", [0.7, 2.0, 6.0])
+def test_a_signal_at_any_moment_leaves_nothing(
+    module: Path, number: signal.Signals, after: float
+) -> None:
+    before = Machine(with_files=False)
+    argv = [*find_pushmfa(), "demo", "--module", str(module), "--auto"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # "Building ...": its handlers stand
+        time.sleep(after)
+        process.send_signal(number)
+        process.wait(20)
+    assert process.returncode == 128 + number
+    assert before.difference() == {}
+
+
+def test_a_refusing_module_makes_it_fail(module: Path, tmp_path: Path) -> None:
+    """The demo must not say ok to a module that does not let anybody in."""
+    broken = tmp_path / "pam_pushmfa.so"
+    broken.write_bytes(module.read_bytes()[:1000])
+    terminal = _demo(broken, "--auto")
+    assert terminal.wait(200) == 1
+    terminal.expect("FAILED", 1)
+    assert tempfile.gettempdir() in terminal.text
+    terminal.close()
