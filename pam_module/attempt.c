@@ -119,8 +119,13 @@ add_command(struct first_datagram *first, const pam_handle_t *pamh,
     }
     protocol_add_number(first, "cut", cut ? 1 : 0);
     protocol_add(first, "display", display_word(options->display));
-    return protocol_end(first, command,
-                        cut ? PROTOCOL_COMMAND_MAX : (size_t)length);
+    if (protocol_end(first, command,
+                     cut ? PROTOCOL_COMMAND_MAX : (size_t)length))
+        return true;
+    pam_syslog(pamh, LOG_ERR,
+               "cannot describe the attempt in %d bytes: refused",
+               PROTOCOL_FIRST_MAX);
+    return false;
 }
 
 bool
@@ -149,13 +154,7 @@ attempt_describe(struct attempt *attempt, const pam_handle_t *pamh,
                  options->role == ROLE_DECOY ? "decoy" : "attempt");
     protocol_add_number(first, "flags", (unsigned)flags);
     protocol_add_number(first, "wait", wait);
-    if (!add_command(first, pamh, options)) {
-        pam_syslog(pamh, LOG_ERR,
-                   "cannot describe the attempt in %d bytes: refused",
-                   PROTOCOL_FIRST_MAX);
-        return false;
-    }
-    return true;
+    return add_command(first, pamh, options);
 }
 
 bool

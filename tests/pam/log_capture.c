@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* NOLINTBEGIN(bugprone-*,cert-*,misc-*): glibc's names, for libpam to find */
 void syslog(int priority, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp):
- * glibc's name */
 void __syslog_chk(int priority, int flag, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* NOLINTEND(bugprone-*,cert-*,misc-*) */
 
 enum { LOG_LINES = 32 };
 
@@ -54,8 +54,6 @@ syslog(int priority, const char *format, ...)
 }
 
 /* What a libpam built with _FORTIFY_SOURCE calls. */
-/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp):
- * glibc's name */
 void
 __syslog_chk(int priority, int flag, const char *format, ...)
 {

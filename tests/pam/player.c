@@ -19,7 +19,7 @@ receive(struct player *player, char *bytes, size_t size, int patience)
 {
     struct pollfd polled = {.fd = player->connection, .events = POLLIN};
 
-    if (poll(&polled, 1, patience) != 1)
+    if (player->connection < 0 || poll(&polled, 1, patience) != 1)
         return -1;
     return recv(player->connection, bytes, size, 0);
 }
@@ -32,6 +32,8 @@ player_connect(struct player *player, int number)
     if (poll(&polled, 1, PATIENCE) != 1)
         give_up(number, "the module does not connect");
     player->connection = accept(player->stage.listener, NULL, NULL);
+    if (player->connection < 0)
+        give_up(number, "cannot accept");
 }
 
 void

@@ -163,8 +163,8 @@ become_case(const char *path, int output)
 }
 
 struct job {
-    pid_t pid; /* 0 = free */
     const char *path;
+    pid_t pid;  /* 0 = free */
     int output; /* a file in memory */
 };
 
@@ -184,7 +184,8 @@ start_job(struct job *job, const char *path)
     if (job->pid == 0) {
         int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-        (void)dup2(null, STDIN_FILENO);
+        if (null < 0 || dup2(null, STDIN_FILENO) != STDIN_FILENO)
+            _exit(1);
         become_case(path, job->output);
         _exit(1);
     }

@@ -3,7 +3,6 @@
 #include "script.h"
 #include "report.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,24 +54,25 @@ find_section(int number, const char *name)
 static char *
 trim(char *text)
 {
+    static const char blanks[] = " \t\r\n";
     char *end = text + strlen(text);
 
-    while (end > text && isspace((unsigned char)end[-1]))
+    while (end > text && strchr(blanks, end[-1]) != NULL)
         *--end = '\0';
-    while (isspace((unsigned char)*text))
-        text++;
-    return text;
+    return text + strspn(text, blanks);
 }
 
 static void
 add_line(struct script *script, enum section section, int number, char *text)
 {
-    struct lines *lines = &script->section[section];
-    struct line *line = &lines->line[lines->count];
     size_t length = strcspn(text, " \t=");
+    struct lines *lines;
+    struct line *line;
 
-    if (section == SECTIONS)
+    if (section >= SECTIONS)
         give_up(number, "before the first section: %s", text);
+    lines = &script->section[section];
+    line = &lines->line[lines->count];
     if (lines->count == SCRIPT_LINES || length >= sizeof(line->word))
         give_up(number, "too many lines, or too long a word");
     line->number = number;
@@ -98,9 +98,13 @@ script_read(struct script *script, const char *path)
     if (file == NULL)
         give_up(0, "cannot read %s", path);
     while (fgets(buffer, sizeof(buffer), file) != NULL) {
+        bool whole = strlen(buffer) < sizeof(buffer) - 1;
         char *text = trim(buffer);
 
         number++;
+        if (!whole)
+            give_up(number, "too long a line");
+        /* NOLINTNEXTLINE(clang-analyzer-security.*): strspn() stops at NUL */
         if (*text == '\0' || *text == '#')
             continue;
         if (*text == '[')
