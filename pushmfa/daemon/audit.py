@@ -108,15 +108,15 @@ class Audit:
         self._seq, self._hash = self._seq + 1, digest
         log.info("%s", raw.decode("utf-8"))
 
-    def last_attempts(self, uid: int, limit: int) -> list[AttemptRecord]:
-        """Return the last attempts that concerned the account, newest first."""
+    def last_attempts(self, user: str, limit: int) -> list[AttemptRecord]:
+        """Return the last attempts that user's devices were asked for, newest first."""
         found: list[AttemptRecord] = []
         for row in self._store.load_audit(500):
             try:
                 record = decode_record(row.record)
             except MalformedError:
                 continue
-            if isinstance(record, AttemptRecord) and record.uid == uid:
+            if isinstance(record, AttemptRecord) and record.approver == user:
                 found.append(record)
             if len(found) == limit:
                 break

@@ -18,7 +18,7 @@ from pushmfa.login.attempt import End
 from pushmfa.login.moment import Moment
 from pushmfa.login.numbers import choose_number
 from pushmfa.login.policy import LoginFacts, PolicySettings, has_publickey
-from pushmfa.terms import Cause, Verdict
+from pushmfa.terms import AttemptId, Cause, Verdict
 from pushmfa.text import decode_text
 from pushmfa.wire.local import Request
 
@@ -138,6 +138,7 @@ class Front:
 
         timer = loop.call_later(lifetime, finish, expired)
         return Waiting(
+            attempt_id=AttemptId(secrets.token_hex(8)),
             number=number,
             devices=(),
             lifetime=lifetime,

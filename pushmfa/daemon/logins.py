@@ -52,6 +52,7 @@ OUTCOME_LIFETIME: Final = 120
 class Waiting:
     """An attempt that waits, as its conversation sees it."""
 
+    attempt_id: AttemptId
     number: str
     devices: tuple[Device, ...]
     lifetime: int
@@ -147,6 +148,7 @@ class Logins:
             return End(Verdict.UNAVAILABLE, Cause.RELAY_UNREACHABLE)
         live = self._watch(attempt, context, devices, envelopes, lifetime)
         return Waiting(
+            attempt_id=attempt_id,
             number=number,
             devices=devices,
             lifetime=lifetime,

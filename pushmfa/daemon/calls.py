@@ -1,0 +1,184 @@
+"""One request over control.sock, understood: who calls, for whom, and may they."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
+
+from pushmfa.daemon.audit import SCHEMA, ActRecord, Audit
+from pushmfa.daemon.challenges import Context, labels_of
+from pushmfa.daemon.clock import Clock
+from pushmfa.daemon.enrollments import Places
+from pushmfa.daemon.logins import Logins
+from pushmfa.daemon.notices import Notices
+from pushmfa.daemon.post import Host
+from pushmfa.daemon.registry import Registry
+from pushmfa.daemon.standing import Lane
+from pushmfa.daemon.tickets import Tickets
+from pushmfa.errors import (
+    ExpiredError,
+    LimitError,
+    NotEnrolledError,
+    NotPermittedError,
+    NotReachableError,
+    PushmfaError,
+    RefusedError,
+)
+from pushmfa.login.attempt import End
+from pushmfa.login.authority import Command, Permission
+from pushmfa.login.devices import Device
+from pushmfa.login.policy import Account
+from pushmfa.terms import Cause, Kind, Verdict
+from pushmfa.wire import control
+from pushmfa.wire.payload import NoticeKind
+
+log = logging.getLogger("pushmfa.control")
+
+
+class Exchange(Protocol):
+    """The caller's connection, as a command needs it."""
+
+    async def tell(self, event: control.Event) -> None:
+        """Send an event."""
+
+    async def next_request(self) -> control.Request:
+        """Return what the caller sends next."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of the daemon that commands work with."""
+
+    host: Host
+    clock: Clock
+    registry: Registry
+    audit: Audit
+    logins: Logins
+    tickets: Tickets
+    notices: Notices
+    places: Places
+    lifetime: int
+    is_ticket_enough: bool
+    """Whether a ticket may authorize a first device ([enroll] first_device)."""
+    relays: Callable[[], tuple[control.RelayInfo, ...]]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: who calls, for which account, and with what permission."""
+
+    uid: int
+    account: Account
+    permission: Permission
+    exchange: Exchange
+
+
+async def ask(parts: Parts, call: Call, kind: Kind, text: str) -> tuple[End, str]:
+    """Ask the account's devices; return how it ended, and the attempt's id.
+
+    A caller that leaves cancels the attempt.
+    """
+    context = Context(
+        kind=kind,
+        service="pushmfa",
+        user=call.account,
+        approver=call.account,
+        text=text,
+        lane=Lane.CONTROL,
+    )
+    waiting = parts.logins.begin(context, parts.lifetime)
+    if isinstance(waiting, End):
+        return parts.logins.refuse(context, waiting), "-"
+    try:
+        await call.exchange.tell(
+            control.NumberShown(
+                attempt_id=waiting.attempt_id,
+                number=waiting.number,
+                devices=labels_of(waiting.devices),
+                lifetime=waiting.lifetime,
+            )
+        )
+        return await waiting.ended, waiting.attempt_id
+    finally:
+        waiting.cancel(Cause.HANGUP)
+
+
+async def need_approval(parts: Parts, call: Call, kind: Kind, text: str) -> None:
+    """Return if call may go on: it is root's, or a device of the owner approves it.
+
+    RefusedError, ExpiredError, LimitError, NotEnrolledError, NotReachableError.
+    """
+    if call.permission is Permission.YES:
+        return
+    end, _ = await ask(parts, call, kind, text)
+    if not end.is_approved():
+        raise _error_of(end)
+
+
+def write_act(parts: Parts, call: Call, act: str, device: Device | None) -> None:
+    """Write an administrative act to the audit; StoreError."""
+    parts.audit.append(
+        ActRecord(
+            schema=SCHEMA,
+            at=int(parts.clock.now().wall),
+            actor_uid=call.uid,
+            act=act,
+            user=call.account.name,
+            uid=call.account.uid,
+            device_id=device.device_id if device else None,
+            device_label=device.label if device else None,
+            attempt_id=None,
+        )
+    )
+
+
+def finish(
+    parts: Parts, call: Call, act: str, device: Device, notice: NoticeKind
+) -> control.Done:
+    """Write down what was done to device, tell the owner's devices, and reply."""
+    write_act(parts, call, act, device)
+    by = "root" if call.uid == 0 else call.account.name
+    parts.notices.tell(call.account, device, notice, by)
+    return control.Done(user=call.account.name, device=info_of(device))
+
+
+def refuse(command: Command, uid: int) -> NoReturn:
+    """Say no to the user uid, in the log too."""
+    log.warning("uid %d may not: %s", uid, command)
+    raise NotPermittedError(
+        f"you may not do this: {command}",
+        hint="Your own account needs no --user; for another one ask root.",
+    )
+
+
+def _error_of(end: End) -> PushmfaError:
+    """Return the error that tells why an approval was not given."""
+    match end.verdict:
+        case Verdict.DENIED:
+            return RefusedError("it was denied on the device")
+        case Verdict.WRONG_NUMBER:
+            return RefusedError("a wrong number was entered on the device")
+        case Verdict.EXPIRED:
+            return ExpiredError("nobody answered in time")
+        case Verdict.THROTTLED | Verdict.LOCKED:
+            return LimitError("another request of yours waits for an answer")
+        case Verdict.NOT_ENROLLED:
+            return NotEnrolledError("the account has no active device")
+        case Verdict.UNAVAILABLE if end.cause is Cause.RELAY_UNREACHABLE:
+            return NotReachableError("no relay is reachable")
+        case _:
+            return RefusedError("it was not approved")
+
+
+def info_of(device: Device) -> control.DeviceInfo:
+    """Return device as lists show it."""
+    return control.DeviceInfo(
+        device_id=device.device_id,
+        label=device.label,
+        kind=device.kind,
+        enrolled_at=device.enrolled_at,
+        last_seen_at=device.last_seen_at,
+        lost_at=device.lost_at,
+        revoked_at=device.revoked_at,
+    )

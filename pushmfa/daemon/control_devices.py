@@ -1,0 +1,96 @@
+"""Devices, asked about over control.sock: list, revoke, rename, lost, test."""
+
+import time
+
+from pushmfa.daemon.calls import (
+    Call,
+    Parts,
+    ask,
+    finish,
+    info_of,
+    need_approval,
+)
+from pushmfa.errors import UsageError
+from pushmfa.login.devices import Device, find_device
+from pushmfa.terms import Kind
+from pushmfa.text import make_harmless
+from pushmfa.wire import control
+from pushmfa.wire.payload import NoticeKind
+
+
+async def list_devices(
+    parts: Parts, call: Call, request: control.ListDevices
+) -> control.Devices:
+    """Return all devices that the account ever had, newest first."""
+    devices = parts.registry.devices_of(call.account)
+    return control.Devices(
+        user=call.account.name,
+        devices=tuple(info_of(device) for device in reversed(devices)),
+    )
+
+
+async def revoke_device(
+    parts: Parts, call: Call, request: control.RevokeDevice
+) -> control.Done:
+    """Revoke a device: what it signs counts no more, from this moment on."""
+    device = _find(parts, call, request.device)
+    text = f"Revoke the device {make_harmless(device.label, 64)}."
+    await need_approval(parts, call, Kind.REVOKE, text)
+    now = parts.clock.now()
+    revoked = parts.registry.revoke(_current(parts, device), call.uid, now)
+    parts.logins.device_gone(device.device_id)
+    parts.notices.tell_revoked(revoked, now)
+    return finish(parts, call, "revoke", revoked, NoticeKind.DEVICE_REVOKED)
+
+
+async def rename_device(
+    parts: Parts, call: Call, request: control.RenameDevice
+) -> control.Done:
+    """Give a device another label."""
+    device = _find(parts, call, request.device)
+    shown = f"{make_harmless(device.label, 64)} to {make_harmless(request.label, 64)}"
+    await need_approval(parts, call, Kind.CONFIRM, f"Rename the device {shown}.")
+    now = parts.clock.now()
+    current = _current(parts, device)
+    renamed = parts.registry.rename(current, request.label, call.uid, now)
+    return finish(parts, call, "rename", renamed, NoticeKind.DEVICE_RENAMED)
+
+
+async def report_lost(
+    parts: Parts, call: Call, request: control.ReportLost
+) -> control.Done:
+    """Mute a device; a uid alone may do it, since it can only take something away."""
+    device = _find(parts, call, request.device)
+    if device.lost_at is not None:
+        raise UsageError(f"{make_harmless(device.label, 64)} is reported lost already")
+    lost = parts.registry.report_lost(device, call.uid, parts.clock.now())
+    parts.logins.device_gone(device.device_id)
+    return finish(parts, call, "lost", lost, NoticeKind.DEVICE_LOST)
+
+
+async def start_test(
+    parts: Parts, call: Call, request: control.StartTest
+) -> control.AttemptEnded:
+    """Ask the account's devices once, for nothing but the test."""
+    started = time.monotonic()
+    end, attempt_id = await ask(parts, call, Kind.TEST, "A test of pushmfa.")
+    device = parts.registry.by_id(end.device_id) if end.device_id else None
+    return control.AttemptEnded(
+        attempt_id=attempt_id,
+        verdict=end.verdict,
+        cause=end.cause,
+        device_label=device.label if device else None,
+        elapsed_ms=int((time.monotonic() - started) * 1000),
+    )
+
+
+def _find(parts: Parts, call: Call, name: str) -> Device:
+    return find_device(parts.registry.devices_of(call.account), name)
+
+
+def _current(parts: Parts, device: Device) -> Device:
+    """Return device as it is after the wait for an approval."""
+    current = parts.registry.by_id(device.device_id)
+    if current is None or current.revoked_at is not None:
+        raise UsageError("the device was revoked meanwhile")
+    return current

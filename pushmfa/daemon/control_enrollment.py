@@ -1,0 +1,95 @@
+"""Enrollment, asked for over control.sock: tickets, and the enrollment itself.
+
+Authorized by root, by a device that the account has, or for a first device by an
+enrollment ticket.
+"""
+
+from pushmfa.daemon.calls import Call, Parts, finish, need_approval, write_act
+from pushmfa.daemon.enrollments import Offer
+from pushmfa.errors import (
+    NotEnrolledError,
+    NotPermittedError,
+    RefusedError,
+    UsageError,
+)
+from pushmfa.login.authority import Permission
+from pushmfa.terms import Kind
+from pushmfa.wire import control
+from pushmfa.wire.payload import NoticeKind
+
+
+async def make_ticket(
+    parts: Parts, call: Call, request: control.MakeTicket
+) -> control.Ticket:
+    """Make an enrollment ticket; root only, and older ones of the account are void."""
+    if not parts.is_ticket_enough:
+        raise NotPermittedError(
+            "tickets are turned off on this host",
+            hint='pushmfa.toml says [enroll] first_device = "root".',
+        )
+    write_act(parts, call, "ticket", None)
+    ticket, expires_at = parts.tickets.make(call.account, parts.clock.now())
+    return control.Ticket(user=call.account.name, ticket=ticket, expires_at=expires_at)
+
+
+async def enroll(parts: Parts, call: Call, request: control.Enroll) -> control.Reply:
+    """Enroll a device: link, claim, six digits, one try."""
+    used = await _authorize(parts, call, request)
+    offer = Offer(
+        host=parts.host,
+        places=parts.places,
+        registry=parts.registry,
+        clock=parts.clock,
+        account=call.account,
+    )
+    async with offer:
+        await call.exchange.tell(
+            control.EnrollLink(link=offer.link, lifetime=offer.lifetime)
+        )
+        claim = await offer.claimed()
+        await call.exchange.tell(
+            control.EnrollClaimed(label=claim.device.label, kind=claim.device.kind)
+        )
+        typed = await call.exchange.next_request()
+        if not isinstance(typed, control.EnrollCode):
+            raise UsageError("only the six digits can come now")
+        if used is not None:
+            _use_ticket(parts, used)
+        device = offer.confirm(typed.code, request.label, call.uid)
+    if device is None:
+        write_act(parts, call, "enroll failed: wrong six digits", None)
+        raise RefusedError(
+            "the six digits are not the ones that the device shows",
+            hint="Nothing was enrolled. Run `pushmfa enroll` again for a new link;"
+            " if it happens twice, somebody may be in between.",
+        )
+    return finish(parts, call, "enroll", device, NoticeKind.DEVICE_ENROLLED)
+
+
+async def _authorize(parts: Parts, call: Call, request: control.Enroll) -> bytes | None:
+    """Return the digest of the ticket that authorizes it, None without one."""
+    if call.permission is Permission.YES:
+        return None
+    registry = parts.registry
+    if registry.active_devices_of(call.account):
+        text = f"Enroll another device for {call.account.name}."
+        await need_approval(parts, call, Kind.ENROLL, text)
+        return None
+    if not parts.is_ticket_enough:
+        raise NotPermittedError(
+            "a first device is enrolled by root on this host",
+            hint=f"Ask your administrator: pushmfa enroll --user {call.account.name}",
+        )
+    if request.ticket is None:
+        raise NotEnrolledError(
+            "an enrollment ticket is needed for a first device",
+            hint="Ask your administrator: pushmfa enroll --user "
+            f"{call.account.name} --ticket",
+        )
+    now = parts.clock.now()
+    return parts.tickets.check_enroll(call.account, request.ticket, now)
+
+
+def _use_ticket(parts: Parts, digest: bytes) -> None:
+    if not parts.tickets.use_enroll(digest, parts.clock.now()):
+        raise RefusedError("the enrollment ticket was used meanwhile")

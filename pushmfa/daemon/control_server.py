@@ -1,0 +1,198 @@
+"""control.sock: where the command line asks; open to all, SO_PEERCRED says who."""
+
+import asyncio
+import logging
+import socket
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Final
+
+from pushmfa.daemon.acceptor import Acceptor
+from pushmfa.daemon.calls import Exchange
+from pushmfa.daemon.control_commands import Commands
+from pushmfa.daemon.peer import Peer
+from pushmfa.errors import (
+    ConfigError,
+    ExpiredError,
+    LimitError,
+    MalformedError,
+    NotEnrolledError,
+    NotPermittedError,
+    NotReachableError,
+    PushmfaError,
+    RefusedError,
+    UsageError,
+)
+from pushmfa.login.authority import OVERFLOW_UID
+from pushmfa.wire.control import (
+    MAX_LINE,
+    Event,
+    Failure,
+    FailureKind,
+    Reply,
+    Request,
+    decode_request,
+    encode_line,
+)
+
+log = logging.getLogger("pushmfa.control")
+
+MAX_CONNECTIONS: Final = 128
+MAX_OF_ONE_UID: Final = 8
+"""Connections at the same time; root is not counted, so that it can always look."""
+
+REQUEST_DEADLINE: Final = 10.0
+"""Seconds that a caller may take for its request."""
+
+_KINDS: Final = {
+    RefusedError: FailureKind.REFUSED,
+    UsageError: FailureKind.USAGE,
+    NotReachableError: FailureKind.NOT_REACHABLE,
+    ExpiredError: FailureKind.EXPIRED,
+    LimitError: FailureKind.LIMIT,
+    NotEnrolledError: FailureKind.NOT_ENROLLED,
+    NotPermittedError: FailureKind.NOT_PERMITTED,
+    ConfigError: FailureKind.CONFIG,
+}
+
+
+class CallerGoneError(Exception):
+    """The caller closed the connection: what it started is canceled."""
+
+
+class ControlServer:
+    """Serves the connections of the command line."""
+
+    def __init__(self, listener: socket.socket, commands: Commands) -> None:
+        self._commands = commands
+        self._by_uid: Counter[int] = Counter()
+        self._acceptor = Acceptor("control.sock", listener, self._admit, self._serve)
+
+    def start(self) -> None:
+        """Serve from now on."""
+        self._acceptor.start()
+
+    async def stop(self) -> None:
+        """End every request; what they started is canceled."""
+        await self._acceptor.stop()
+
+    def _admit(self, peer: Peer) -> bool:
+        if peer.uid == 0:
+            return True
+        # Attack: one user's processes take every place, or the uid that stands for
+        # all users of other namespaces speaks for one of ours.
+        if peer.uid == OVERFLOW_UID:
+            log.warning("uid %d was refused at control.sock", OVERFLOW_UID)
+            return False
+        return (
+            self._by_uid[peer.uid] < MAX_OF_ONE_UID
+            and self._by_uid.total() < MAX_CONNECTIONS
+        )
+
+    async def _serve(self, connection: socket.socket, peer: Peer) -> None:
+        self._by_uid[peer.uid] += 1
+        try:
+            reader = asyncio.StreamReader(limit=MAX_LINE)
+            protocol = asyncio.StreamReaderProtocol(reader)
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.connect_accepted_socket(
+                lambda: protocol, connection
+            )
+            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+            try:
+                await self._converse(Caller(reader, writer), peer)
+            finally:
+                writer.close()
+        finally:
+            self._by_uid[peer.uid] -= 1
+            if not self._by_uid[peer.uid]:
+                del self._by_uid[peer.uid]
+
+    async def _converse(self, caller: "Caller", peer: Peer) -> None:
+        try:
+            async with asyncio.timeout(REQUEST_DEADLINE):
+                request = await caller.receive()
+            reply = await caller.unless_gone(
+                self._commands.run(request, peer.uid, caller)
+            )
+        except (CallerGoneError, TimeoutError):
+            return
+        except MalformedError as error:
+            log.warning("uid %d sent no request: %s", peer.uid, error)
+            reply = Failure(
+                kind=FailureKind.USAGE,
+                message="the request is malformed",
+                hint="Are pushmfa's command and daemon of the same version?",
+            )
+        except PushmfaError as error:
+            reply = failure_of(error)
+        await caller.send(reply)
+
+
+class Caller(Exchange):
+    """One connection of a caller: requests in, events and one reply out."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._lines: asyncio.Queue[bytes] = asyncio.Queue(1)
+
+    async def receive(self) -> Request:
+        """Return the first request, before `unless_gone`."""
+        return decode_request((await self._line()).rstrip(b"\n"))
+
+    async def next_request(self) -> Request:
+        """Return a later request, inside of `unless_gone`."""
+        return decode_request((await self._lines.get()).rstrip(b"\n"))
+
+    async def tell(self, event: Event) -> None:
+        """Send an event."""
+        await self.send(event)
+
+    async def send(self, message: Event | Reply) -> None:
+        """Send a message; a caller that has gone hears nothing."""
+        self._writer.write(encode_line(message))
+        try:
+            async with asyncio.timeout(REQUEST_DEADLINE):
+                await self._writer.drain()
+        except (OSError, TimeoutError):
+            log.debug("a caller does not take its reply")
+
+    async def unless_gone(self, work: Coroutine[None, None, Reply]) -> Reply:
+        """Return what work returns; cancel it if the caller closes the connection."""
+        working = asyncio.ensure_future(work)
+        reading = asyncio.ensure_future(self._read_on())
+        try:
+            await asyncio.wait({working, reading}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                return working.result()
+            raise CallerGoneError
+        finally:
+            reading.cancel()
+            working.cancel()
+            await asyncio.gather(reading, working, return_exceptions=True)
+
+    async def _read_on(self) -> None:
+        while True:
+            try:
+                await self._lines.put(await self._line())
+            except (CallerGoneError, MalformedError):
+                return
+
+    async def _line(self) -> bytes:
+        try:
+            return await self._reader.readuntil(b"\n")
+        except asyncio.IncompleteReadError as error:
+            raise CallerGoneError from error
+        except OSError as error:
+            raise CallerGoneError from error
+        except asyncio.LimitOverrunError as error:
+            raise MalformedError("a line that is too long") from error
+
+
+def failure_of(error: PushmfaError) -> Failure:
+    """Return the reply that tells an error."""
+    kind = _KINDS.get(type(error), FailureKind.INTERNAL)
+    return Failure(kind=kind, message=str(error), hint=error.hint)

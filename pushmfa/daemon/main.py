@@ -1,0 +1,179 @@
+"""Starts, runs and stops the daemon; here the clock enters."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from pathlib import Path
+from typing import Final
+
+from pushmfa.config.model import HostConfig
+from pushmfa.daemon.audit import Audit
+from pushmfa.daemon.calls import Parts
+from pushmfa.daemon.clock import Clock
+from pushmfa.daemon.control_commands import Commands
+from pushmfa.daemon.control_server import ControlServer
+from pushmfa.daemon.enrollments import Places
+from pushmfa.daemon.front import Front
+from pushmfa.daemon.identity import load_host
+from pushmfa.daemon.logins import Logins
+from pushmfa.daemon.notices import Notices
+from pushmfa.daemon.notify import notify
+from pushmfa.daemon.pam_server import PamServer
+from pushmfa.daemon.post import Host, Post
+from pushmfa.daemon.registry import Registry
+from pushmfa.daemon.sockets import Listeners, give_up_root, open_listeners
+from pushmfa.daemon.tickets import Tickets
+from pushmfa.errors import StoreError
+from pushmfa.link.link import Link, LinkState, OpenMailbox
+from pushmfa.store.files import make_private_folder
+from pushmfa.store.host_rows import HostStore
+from pushmfa.terms import VERSION, Role
+from pushmfa.text import make_harmless
+from pushmfa.wire.control import RelayInfo
+
+log = logging.getLogger("pushmfa.daemon")
+
+DATABASE_NAME: Final = "pushmfa.db"
+COUNT_INTERVAL: Final = 60.0
+"""Seconds between the rows of refusals that were only counted."""
+
+
+def run(config: HostConfig, config_path: Path) -> int:
+    """Run the daemon until SIGTERM or SIGINT; return the exit code.
+
+    ConfigError, StoreError or UsageError if it cannot start.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+    # Nothing that this process makes is for others.
+    os.umask(0o077)
+    listeners = open_listeners(config.paths.run)
+    give_up_root(config.paths.state)
+    make_private_folder(config.paths.state)
+    store = HostStore.open(config.paths.state / DATABASE_NAME)
+    name = make_harmless(config.host_name or socket.gethostname(), 255) or "host"
+    host = load_host(config.paths.state, name)
+    log.info("pushmfa %s, %s, configured by %s", VERSION, host.name, config_path)
+    try:
+        asyncio.run(Daemon(config, host, store, listeners).run())
+    finally:
+        store.close()
+    return 0
+
+
+class Daemon:
+    """All parts of the daemon, put together; made inside of `run`."""
+
+    def __init__(
+        self, config: HostConfig, host: Host, store: HostStore, listeners: Listeners
+    ) -> None:
+        self._config = config
+        self._host = host
+        self._store = store
+        self._listeners = listeners
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        self._build()
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stop.set)
+        loop.add_signal_handler(signal.SIGINT, stop.set)
+        linking = asyncio.ensure_future(self._link.run())
+        counting = asyncio.ensure_future(self._write_counts())
+        self._pam.start()
+        self._control.start()
+        notify("READY=1")
+        await stop.wait()
+        notify("STOPPING=1")
+        log.info("stopping; %d logins wait", self._logins.count_pending())
+        await self._pam.stop()
+        await self._control.stop()
+        self._logins.cancel_all()
+        # Outcomes of what was canceled are told before the link goes.
+        await asyncio.sleep(0)
+        await self._link.flush(2.0)
+        counting.cancel()
+        linking.cancel()
+        await asyncio.gather(linking, counting, return_exceptions=True)
+
+    def _build(self) -> None:
+        config, host, clock = self._config, self._host, Clock()
+        self._is_relay_ready = asyncio.Event()
+        self._link = Link(
+            urls=config.relay.urls,
+            role=Role.HOST,
+            mailboxes=[OpenMailbox(host.relay_signer)],
+            on_envelope=lambda envelope: self._logins.receive(envelope),
+            on_state=self._note_link,
+            ca=config.relay.ca,
+            proxy=config.relay.proxy,
+        )
+        registry = Registry(self._store)
+        audit = Audit(self._store)
+        tickets = Tickets(self._store)
+        post = Post(host, self._link)
+        self._logins = Logins(
+            settings=config.login,
+            clock=clock,
+            host=host,
+            registry=registry,
+            audit=audit,
+            post=post,
+        )
+        self._front = Front(
+            config=config,
+            clock=clock,
+            registry=registry,
+            audit=audit,
+            logins=self._logins,
+            tickets=tickets,
+            is_relay_ready=self._is_relay_ready,
+        )
+        self._pam = PamServer(self._listeners.pam, self._front)
+        parts = Parts(
+            host=host,
+            clock=clock,
+            registry=registry,
+            audit=audit,
+            logins=self._logins,
+            tickets=tickets,
+            notices=Notices(host, registry, post, clock),
+            places=Places(
+                origin=config.web_origin,
+                relays=config.relay.urls,
+                ca=config.relay.ca,
+                proxy=config.relay.proxy,
+            ),
+            lifetime=config.login.lifetime,
+            is_ticket_enough=config.enroll.first_device == "ticket",
+            relays=self._relays,
+        )
+        self._control = ControlServer(self._listeners.control, Commands(parts))
+
+    def _note_link(self, state: LinkState) -> None:
+        if any(each.is_ready for each in self._link.states()):
+            self._is_relay_ready.set()
+        else:
+            self._is_relay_ready.clear()
+        if state.is_ready:
+            self._logins.send_again()
+
+    def _relays(self) -> tuple[RelayInfo, ...]:
+        return tuple(
+            RelayInfo(
+                url=state.relay,
+                connected=state.is_ready,
+                problem=make_harmless(state.problem) or None,
+            )
+            for state in self._link.states()
+        )
+
+    async def _write_counts(self) -> None:
+        while True:
+            await asyncio.sleep(COUNT_INTERVAL)
+            try:
+                self._front.write_counts()
+            except StoreError as error:
+                log.critical("the audit cannot be written: %s", error)

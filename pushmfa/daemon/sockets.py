@@ -1,0 +1,145 @@
+"""The two listening sockets: from systemd, or made as root before root is given up.
+
+Whoever listens is who SO_PEERCRED shows to the module and to the command line, as of
+the moment of listen(): root. That is how they know that the daemon is the daemon.
+"""
+
+import os
+import pwd
+import socket
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pushmfa.errors import ConfigError, UsageError
+
+PAM_SOCKET: Final = "pam.sock"
+CONTROL_SOCKET: Final = "control.sock"
+SERVICE_USER: Final = "pushmfa"
+
+_BACKLOG: Final = 1_024
+_FIRST_FD: Final = 3
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Both sockets, listening."""
+
+    pam: socket.socket
+    control: socket.socket
+
+
+def open_listeners(run: Path) -> Listeners:
+    """Return both sockets; ConfigError or UsageError if they cannot be had."""
+    inherited = _inherited()
+    if inherited:
+        return _named(inherited)
+    _check_folder(run)
+    return Listeners(
+        pam=_listen(run / PAM_SOCKET, socket.SOCK_SEQPACKET, 0o600),
+        control=_listen(run / CONTROL_SOCKET, socket.SOCK_STREAM, 0o666),
+    )
+
+
+def give_up_root(state: Path) -> None:
+    """Become the user pushmfa, who owns the state; nothing if not root.
+
+    ConfigError if that user does not exist: the daemon never runs as root.
+    """
+    if os.geteuid() != 0:
+        return
+    try:
+        user = pwd.getpwnam(SERVICE_USER)
+    except KeyError as error:
+        raise ConfigError(
+            f"the user {SERVICE_USER}, as whom the daemon runs, does not exist",
+            hint=f"Make it: useradd --system --no-create-home {SERVICE_USER}",
+        ) from error
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chown(state, user.pw_uid, user.pw_gid)
+    os.setgroups([])
+    os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
+    os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
+
+
+def _inherited() -> dict[str, socket.socket]:
+    """Return what systemd passed (sd_listen_fds(3)), by name."""
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return {}
+    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        os.environ.pop(variable, None)
+    return {
+        name: socket.socket(fileno=_FIRST_FD + index)
+        for index, name in enumerate(names[:count])
+    }
+
+
+def _named(inherited: dict[str, socket.socket]) -> Listeners:
+    for name, kind in (("pam", socket.SOCK_SEQPACKET), ("control", socket.SOCK_STREAM)):
+        found = inherited.get(name)
+        if found is None or found.family != socket.AF_UNIX or found.type != kind:
+            raise ConfigError(
+                f"systemd passes no {kind.name} socket named {name}",
+                hint="Both socket units need FileDescriptorName= and their ListenXXX=.",
+            )
+    return Listeners(pam=inherited["pam"], control=inherited["control"])
+
+
+def _check_folder(run: Path) -> None:
+    # Attack: who may write the folder replaces the socket by his own.
+    try:
+        run.mkdir(mode=0o755, exist_ok=True)
+        status = run.lstat()
+    except OSError as error:
+        raise ConfigError(
+            f"the folder {run} cannot be made: {error.strerror}",
+            hint="It is root's, from tmpfiles.d; start the daemon by systemd or root.",
+        ) from error
+    if (
+        not stat.S_ISDIR(status.st_mode)
+        or status.st_uid not in (0, os.geteuid())
+        or status.st_mode & _OTHERS_WRITE
+    ):
+        raise ConfigError(
+            f"{run} must be a folder of root's that nobody else may write",
+            hint=f"Look who changed it, then: chown root:root {run}; chmod 755 {run}",
+        )
+
+
+def _listen(path: Path, kind: socket.SocketKind, mode: int) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, kind)
+    try:
+        _remove_stale(path, kind)
+        previous = os.umask(0o777 & ~mode)
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(previous)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(
+            f"cannot listen on {path}: {error.strerror}",
+            hint="Start the daemon by systemd or as root.",
+        ) from error
+    return listener
+
+
+def _remove_stale(path: Path, kind: socket.SocketKind) -> None:
+    """Remove the socket of a daemon that died; UsageError if one lives."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, kind) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise UsageError(
+        f"another daemon listens on {path}",
+        hint="systemctl status pushmfa shows it; only one can run.",
+    )
