@@ -8,9 +8,9 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import AnyStr, Final
 
-from pushmfa.errors import NotReachableError, PushmfaError
+from pushmfa.errors import ExpiredError, NotReachableError, PushmfaError
 from pushmfa.text import decode_text, make_harmless
 
 _TAIL_LINES: Final = 20
@@ -35,7 +35,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def end_entered(
-    process: subprocess.Popen[bytes], first: signal.Signals, grace: float
+    process: subprocess.Popen[AnyStr], first: signal.Signals, grace: float
 ) -> None:
     """End a program that `nsenter` brought into the sandbox; kill it after grace.
 
@@ -54,6 +54,33 @@ def end_entered(
     if process.poll() is None:
         process.kill()
         process.wait()
+
+
+def run_entered(
+    command: Sequence[str], environment: Mapping[str, str], typed: str, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Run command, which begins with `nsenter`, to its end.
+
+    Raises ExpiredError, and ends it, if it takes longer than timeout seconds.
+    """
+    with subprocess.Popen(  # noqa: S603 - root runs what root asked for
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="backslashreplace",
+        env=dict(environment),
+        start_new_session=True,
+    ) as process:
+        try:
+            shown, errors = process.communicate(typed, timeout)
+        except subprocess.TimeoutExpired as error:
+            words = " ".join(command)
+            raise ExpiredError(f"not done in {timeout:.0f} s: {words}") from error
+        finally:
+            end_entered(process, signal.SIGTERM, _GRACE)
+    return subprocess.CompletedProcess(command, process.returncode, shown, errors)
 
 
 def tail(log: Path, lines: int = _TAIL_LINES) -> str:

@@ -27,7 +27,7 @@ from pushmfa.demo.accounts import (
 )
 from pushmfa.demo.holder import HOST_NAME
 from pushmfa.demo.namespace import Namespace
-from pushmfa.demo.processes import Child, NotifySocket
+from pushmfa.demo.processes import Child, NotifySocket, run_entered
 from pushmfa.demo.stacks import write_rules, write_stacks
 from pushmfa.demo.terminal import Terminal
 from pushmfa.demo.tools import SYSTEM_PATH, find_tool, make_key
@@ -176,18 +176,12 @@ class Sandbox:
         timeout: float = 30.0,
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run argv inside, without a terminal, and return what became of it."""
-        return subprocess.run(  # noqa: S603 - root runs what root asked for
-            [*self.enter(user), *argv],
-            input=typed,
-            capture_output=True,
-            text=True,
-            errors="backslashreplace",
-            timeout=timeout,
-            env=self.environment(environment),
-            start_new_session=True,
-            check=False,
-        )
+        """Run argv inside, without a terminal, and return what became of it.
+
+        Raises ExpiredError, and ends it, if it takes longer than timeout seconds.
+        """
+        command = [*self.enter(user), *argv]
+        return run_entered(command, self.environment(environment), typed, timeout)
 
     def terminal(
         self,

@@ -13,7 +13,7 @@ from pushmfa.demo.main import PEOPLE
 from pushmfa.demo.sandbox import Sandbox
 from pushmfa.demo.sshd import PASSWORD_FIRST, start_sshd, write_ssh_config
 from pushmfa.demo.terminal import Terminal
-from pushmfa.errors import NotPermittedError, PushmfaError
+from pushmfa.errors import ExpiredError, NotPermittedError, PushmfaError
 from tests.e2e.support import find_system_module
 from tests.e2e.traces import Machine, pid_namespaces
 
@@ -155,6 +155,13 @@ def test_a_service_that_ends_early_is_named_with_its_last_words(
     argv = ["sh", "-c", "echo last words; exit 3"]
     with pytest.raises(PushmfaError, match=r"(?s)relay ended early.* 3.*last words"):
         permitting_sandbox.start_notifying("relay", argv)
+
+
+def test_what_takes_too_long_is_ended(permitting_sandbox: Sandbox) -> None:
+    with pytest.raises(ExpiredError, match="sleep 1000"):
+        permitting_sandbox.run(["sleep", "1000"], timeout=0.3)
+    shown = permitting_sandbox.run(["ps", "ax"]).stdout
+    assert "sleep 1000" not in shown
 
 
 def test_without_root_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
