@@ -64,6 +64,14 @@ class LoginFacts:
     """How this connection was refused before: its client tries again by itself."""
     is_relay_ready: bool
     wall: float
+    had_device: bool = True
+    """The account had a device at any time, also one that was revoked or lost; closed
+    unless the registry says that it had none."""
+
+    def __post_init__(self) -> None:
+        """Refuse to remember an approval: it would be good for a second login."""
+        if self.earlier_refusal is not None and self.earlier_refusal.is_approved():
+            raise ValueError("an approval is no refusal")
 
 
 class Action(StrEnum):
@@ -91,6 +99,10 @@ def plan(settings: PolicySettings, facts: LoginFacts) -> Plan:
     if refusal is not None:
         return Plan(Action.END, refusal)
     proved = is_first_factor_proved(settings, facts)
+    if not proved and not facts.is_relay_ready:
+        # Nobody can be asked: the same for every account, or this would tell which
+        # ones are enrolled.
+        return Plan(Action.END, relay_unreachable(settings, facts))
     if facts.user is None or facts.approver is None or facts.active_devices == 0:
         return _without_device(settings, facts, proved=proved)
     if not facts.is_relay_ready:
@@ -122,7 +134,9 @@ def _without_device(
         return Plan(Action.PRETEND)
     known = facts.user is not None and facts.approver is not None
     until = settings.unenrolled_until
-    if known and until is not None and facts.wall < until:
+    # Attack: report the device lost from an open shell, and be unenrolled.
+    is_new = known and not facts.had_device
+    if is_new and until is not None and facts.wall < until:
         return Plan(Action.END, End(Verdict.APPROVED, Cause.UNENROLLED_ALLOWED))
     if known and facts.has_ticket:
         return Plan(Action.TICKET)
