@@ -73,8 +73,9 @@ def accept_claim(
     known: Container[bytes],
     now: Moment,
 ) -> Enrollment:
-    """Return enrollment with its claim, or raise VerificationError and change nothing.
+    """Return enrollment with its claim, or raise and change nothing.
 
+    VerificationError, MalformedError or KeyRejectedError.
     Steps 3 to 6 of docs/protocol.md, section 4.3; the first claim that passes burns
     the secret. known are the keys and mailboxes of every device that this host ever
     enrolled, for any account.
