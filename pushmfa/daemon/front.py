@@ -86,6 +86,7 @@ class Front:
             earlier_refusal=self._earlier_refusal(situation.context, now),
             is_relay_ready=self._is_relay_ready.is_set(),
             wall=now.wall,
+            had_device=approver is None or bool(self._registry.devices_of(approver)),
         )
 
     def label_of(self, end: End) -> str | None:
