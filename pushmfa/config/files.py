@@ -18,6 +18,7 @@ MAX_FILE: Final = 1_048_576
 """Bytes of a configuration file, at most."""
 
 _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
+_TOML_END: Final = "(at end of document)"
 _TOML_PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)\Z")
 
 
@@ -82,13 +83,16 @@ def parse_toml(text: str, name: str) -> tuple[Table, Problems]:
     try:
         values: dict[str, Any] = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(_explain(name, error)) from error
+        raise ConfigError(_explain(name, text, error)) from error
     problems = Problems(name, find_lines(text))
     return Table(values, (), problems), problems
 
 
-def _explain(name: str, error: Exception) -> str:
+def _explain(name: str, text: str, error: Exception) -> str:
     what = str(error) if isinstance(error, ValueError) else "nested too deep"
+    if what.endswith(_TOML_END):
+        lines = text.rstrip("\n").count("\n") + 1
+        return f"{name}:{lines}: no TOML: {make_harmless(what)}"
     place = _TOML_PLACE.search(what)
     if place is None:
         return f"{name}: no TOML: {make_harmless(what)}"

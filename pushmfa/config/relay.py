@@ -104,7 +104,7 @@ def _read_listen(table: Table) -> ListenSettings:
             table.reject(given, f"needs {other}, too")
     # Attack: whoever is on the way reads which addresses talk, and drops or delays.
     open_to_all = not is_loopback(listen.address) and not table.has("tls_cert")
-    if open_to_all and not table.has("trusted_proxies"):
+    if open_to_all and not listen.trusted_proxies:
         table.reject(
             "address",
             f"{listen.address} is reached from elsewhere: give tls_cert and tls_key, "

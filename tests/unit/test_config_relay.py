@@ -1,0 +1,186 @@
+"""relay.toml."""
+
+import dataclasses
+import os
+from contextlib import suppress
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pushmfa.cli.services import relay_settings
+from pushmfa.config.relay import (
+    COUNT_LIMITS,
+    RATE_LIMITS,
+    RateLimit,
+    RelayConfig,
+    load_relay_config,
+    parse_relay_config,
+)
+from pushmfa.errors import ConfigError
+from pushmfa.relay.limits import Rate, RelayLimits
+from pushmfa.relay.settings import RelaySettings
+
+LEAST = """\
+[public]
+urls = ["wss://relay.example"]
+"""
+
+WHOLE = """\
+[listen]
+address = "0.0.0.0"
+port = 8443
+tls_cert = "/etc/pushmfa/cert.pem"
+tls_key = "/etc/pushmfa/key.pem"
+trusted_proxies = ["192.0.2.1/32"]
+
+[public]
+urls = ["wss://relay.example:8443", "ws://localhost:8443"]
+
+[web]
+origins = ["https://app.example"]
+listen = "[::1]:8301"
+
+[limits]
+max_links = 100
+device_frames = { burst = 10, per_second = 0.5 }
+
+[paths]
+state = "/srv/relay"
+"""
+
+MISTAKES = """\
+[listen]
+address = "::"
+tls_key = "/x"
+port = 0
+[limits]
+conections = 3
+max_links = 0
+connections = { burst = 3 }
+host_frames = 3
+device_frames = { burst = 1, per_second = nan, more = 1 }
+[push]
+[cluster]
+[admission]
+[web]
+listen = "localhost:80"
+"""
+
+PROBLEMS = """\
+relay.toml: public.urls: missing, must be 1 to 16
+relay.toml:2: listen.address: :: is reached from elsewhere: give tls_cert and tls_key, \
+or trusted_proxies if a proxy does TLS
+relay.toml:3: listen.tls_key: needs tls_cert, too
+relay.toml:4: listen.port: 0 is not between 1 and 65535
+relay.toml:6: limits.conections: unknown key; did you mean "connections"?
+relay.toml:7: limits.max_links: 0 is not between 1 and 10000000
+relay.toml:8: limits.connections.per_second: missing; write { burst = 60, \
+per_second = 2 }
+relay.toml:9: limits.host_frames: must be a table, not an integer
+relay.toml:10: limits.device_frames.per_second: is not between 0.001 and 1e+06
+relay.toml:10: limits.device_frames.more: unknown key; known here: burst, per_second
+relay.toml:11: push: belongs to a later version of pushmfa; this one would ignore it
+relay.toml:12: cluster: belongs to a later version of pushmfa; this one would ignore it
+relay.toml:13: admission: belongs to a later version of pushmfa; this one would \
+ignore it
+relay.toml:15: web.listen: must be like "127.0.0.1:8301", not "localhost:80\""""
+
+
+def test_least() -> None:
+    config = parse_relay_config(LEAST)
+    assert config == RelayConfig(public_urls=("wss://relay.example",))
+    assert (config.listen.address, config.listen.port) == ("127.0.0.1", 8300)
+    assert config.state == Path("/var/lib/pushmfa-relay")
+
+
+def test_whole() -> None:
+    config = parse_relay_config(WHOLE)
+    assert config.web_origins == ("https://app.example",)
+    assert config.web_listen == ("::1", 8301)
+    assert config.limits == {
+        "max_links": 100,
+        "device_frames": RateLimit(burst=10, per_second=0.5),
+    }
+
+
+def test_all_problems_at_once() -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_relay_config(MISTAKES)
+    assert str(raised.value) == PROBLEMS
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.7"])  # noqa: S104
+def test_beyond_localhost_only_with_tls_or_behind_a_proxy(address: str) -> None:
+    listen = f'[listen]\naddress = "{address}"\n'
+    with pytest.raises(ConfigError, match="is reached from elsewhere"):
+        parse_relay_config(LEAST + listen)
+    with pytest.raises(ConfigError, match="is reached from elsewhere"):
+        parse_relay_config(LEAST + listen + "trusted_proxies = []\n")
+    assert parse_relay_config(LEAST + listen + 'trusted_proxies = ["192.0.2.1"]\n')
+    tls = 'tls_cert = "/cert"\ntls_key = "/key"\n'
+    assert parse_relay_config(LEAST + listen + tls)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1"])
+def test_localhost_needs_no_tls(address: str) -> None:
+    assert parse_relay_config(f'{LEAST}[listen]\naddress = "{address}"\n')
+
+
+@pytest.mark.parametrize("address", ["localhost", "fe80::1%eth0", "", "1.2.3"])
+def test_addresses_are_no_names(address: str) -> None:
+    with pytest.raises(ConfigError, match="must be an IP address"):
+        parse_relay_config(f'{LEAST}[listen]\naddress = "{address}"\n')
+
+
+def test_state_of_a_file_that_is_not_roots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "relay.toml"
+    path.write_text(LEAST)
+    path.chmod(0o600)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    if os.geteuid() == 0:
+        assert load_relay_config(path).state == Path("/var/lib/pushmfa-relay")
+        os.chown(path, 4_711, 0)
+        monkeypatch.setattr(os, "geteuid", lambda: 4_711)
+    assert load_relay_config(path).state == tmp_path / "state" / "pushmfa-relay"
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
+    with suppress(ConfigError):
+        assert isinstance(parse_relay_config(text), RelayConfig)
+
+
+# --- what the relay makes of it ---------------------------------------------------
+
+
+def test_limits_are_those_of_the_relay() -> None:
+    kinds = {
+        limit.name: type(getattr(RelayLimits(), limit.name))
+        for limit in dataclasses.fields(RelayLimits)
+    }
+    expected = dict.fromkeys(COUNT_LIMITS, int) | dict.fromkeys(RATE_LIMITS, Rate)
+    assert kinds == expected
+
+
+def test_defaults_of_the_relay_are_within_the_bounds() -> None:
+    for name, (low, high) in COUNT_LIMITS.items():
+        assert low <= getattr(RelayLimits(), name) <= high
+
+
+def test_relay_takes_it() -> None:
+    settings = relay_settings(parse_relay_config(WHOLE))
+    assert settings == RelaySettings(
+        public_urls=frozenset({"wss://relay.example:8443", "ws://localhost:8443"}),
+        state_path=Path("/srv/relay/relay.db"),
+        address="0.0.0.0",  # noqa: S104  what the text says; nothing listens
+        port=8443,
+        tls_cert=Path("/etc/pushmfa/cert.pem"),
+        tls_key=Path("/etc/pushmfa/key.pem"),
+        trusted_proxies=(ip_network("192.0.2.1/32"),),
+        limits=RelayLimits(max_links=100, device_frames=Rate(10, 0.5)),
+    )
