@@ -19,8 +19,8 @@ and the call returns when the device has answered.
 Every method sends one request on a connection of its own, returns one reply of
 `pushmfa.wire.control`, and raises only subclasses of `pushmfa.errors.PushmfaError`:
 NotReachableError (no daemon), NotPermittedError, NotEnrolledError, LimitError,
-ExpiredError, RefusedError, UsageError, ConfigError, or PushmfaError itself for a
-mistake inside of the daemon. Leaving the `with` block, also by an exception such as
+ExpiredError, RefusedError, UsageError, ConfigError, MalformedError for an answer that
+is none, and PushmfaError itself for a mistake inside of the daemon. Leaving the `with` block, also by an exception such as
 KeyboardInterrupt, ends a request that waits, and the daemon cancels its attempt.
 
 Times in replies are Unix seconds, ids are bytes, texts can hold anything: show them
@@ -32,6 +32,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -273,6 +274,9 @@ class _Connection:
             raise
 
     def close(self) -> None:
+        # shutdown wakes a thread that waits in recv; close alone does not.
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def send(self, message: control.Request) -> None:
