@@ -54,7 +54,7 @@ class Context:
     """SSH_CONNECTION and the pid of sshd's process: the same for all its tries."""
     lane: Lane = Lane.PAM
     is_prompted: bool = False
-    """Whether the terminal waits for Enter, so that the device says to press it."""
+    """Whether the number stands in a prompt."""
 
 
 @dataclass(frozen=True, slots=True)

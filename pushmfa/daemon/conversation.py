@@ -182,10 +182,12 @@ class Conversation:
         )
         try:
             self._show(text, is_prompted=shown.is_prompted)
+            waiting.note_enter(shown.is_prompted)
             while not waiting.ended.done():
                 typed = await self._typed_before(waiting.ended)
                 if typed is not None:
                     self._take_typed(typed, shown)
+                    waiting.note_enter(not shown.is_entered)
         except (HangUpError, MalformedError, asyncio.CancelledError):
             waiting.cancel(Cause.HANGUP)
             raise

@@ -146,6 +146,7 @@ class Front:
             ended=ended,
             cancel=lambda cause: finish(End(Verdict.CANCELED, cause)),
             note_delivery=lambda _: None,
+            note_enter=lambda _: None,
         )
 
     def _count(self, context: Context) -> None:

@@ -59,6 +59,8 @@ class Waiting:
     ended: asyncio.Future[End]
     cancel: Callable[[Cause], None]
     note_delivery: Callable[[bool], None]
+    note_enter: Callable[[bool], None]
+    """Whether the terminal waits for Enter now: the device says to press it."""
 
 
 @dataclass
@@ -71,6 +73,7 @@ class Live:
     envelopes: dict[DeviceId, Envelope]
     ended: asyncio.Future[End]
     timer: asyncio.TimerHandle
+    is_enter_awaited: bool = False
 
 
 class Logins:
@@ -155,6 +158,7 @@ class Logins:
             ended=live.ended,
             cancel=lambda cause: self._cancel(live, cause),
             note_delivery=lambda delivered: self._note_delivery(live, delivered),
+            note_enter=lambda awaited: setattr(live, "is_enter_awaited", awaited),
         )
 
     def _watch(
@@ -305,7 +309,7 @@ class Logins:
                 verdict=end.verdict,
                 cause=end.cause,
                 by_this_device=answered,
-                press_enter=end.is_approved() and live.context.is_prompted,
+                press_enter=end.is_approved() and live.is_enter_awaited,
                 at=at,
             )
             self._post.tell(device, outcome, OUTCOME_LIFETIME)
