@@ -1,6 +1,6 @@
 """`pushmfa devices`: see, revoke, rename devices, and report one lost."""
 
-import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +11,7 @@ from pushmfa.cli.options import (
     MAX_NAME,
     config_option,
     examples,
+    has_terminal,
     json_option,
     limit,
     open_client,
@@ -143,7 +144,7 @@ def print_devices(found: "tuple[control.DeviceInfo, ...]") -> None:
 
 def _is_sure(device: str, *, as_json: bool) -> bool:
     """Ask; what cannot be undone is never done because nobody could say no."""
-    if not sys.stdin.isatty():
+    if not has_terminal():
         raise UsageError(
             "revoking cannot be undone, and there is no terminal to ask",
             hint="Add --yes if it is meant.",
@@ -152,15 +153,14 @@ def _is_sure(device: str, *, as_json: bool) -> bool:
     return click.confirm(question, default=False, err=as_json)
 
 
-class _number_shower:  # noqa: N801  read as the function that it stands for
-    """Shows the number of an approval; on standard error beside --json."""
+def _number_shower(as_json: bool) -> "Callable[[control.NumberShown], None]":
+    """Return what shows the number of an approval; on standard error beside --json."""
 
-    def __init__(self, as_json: bool) -> None:
-        self._as_json = as_json
-
-    def __call__(self, shown: "control.NumberShown") -> None:
+    def show_number(shown: "control.NumberShown") -> None:
         names = ", ".join(output.show(label) for label in shown.devices)
-        output.say(f"Enter {shown.number} on your device ({names}).", err=self._as_json)
+        output.say(f"Enter {shown.number} on your device ({names}).", err=as_json)
+
+    return show_number
 
 
 def _finish(command: str, done: "control.Done", what: str, as_json: bool) -> None:

@@ -1,7 +1,6 @@
 """`pushmfa enroll`: a new device, or a ticket for somebody's first one."""
 
 import os
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +10,7 @@ from pushmfa.cli.options import (
     MAX_LABEL,
     config_option,
     examples,
+    has_terminal,
     is_root,
     json_option,
     limit,
@@ -153,7 +153,7 @@ class _Dialog:
             typed = self._prompt("Enrollment ticket:")
         except click.Abort:
             # Without anybody who types, the daemon's own words say more.
-            if sys.stdin.isatty():
+            if has_terminal():
                 raise
             raise error from None
         if len(typed) > MAX_LABEL:

@@ -3,11 +3,14 @@
 Times are RFC 3339 in UTC, ids unpadded base64url; absent is null.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pushmfa.cli.output import rfc3339
 from pushmfa.wire.codec import encode_base64url
 from pushmfa.wire.control import AttemptEnded, AttemptInfo, DeviceInfo, Status
+
+if TYPE_CHECKING:
+    from pushmfa.device.keyring import Enrollment
 
 Object = dict[str, Any]
 
@@ -76,4 +79,20 @@ def status_object(status: Status) -> Object:
         "user": status.user,
         "devices": None if devices is None else [device_object(d) for d in devices],
         "attempts": None if attempts is None else [attempt_object(a) for a in attempts],
+    }
+
+
+def enrollment_object(enrollment: "Enrollment") -> Object:
+    """Return one enrollment as the terminal authenticator recorded it; no key."""
+    return {
+        "device_id": encode_base64url(enrollment.device_id),
+        "label": enrollment.label,
+        "state": enrollment.status.value,
+        "user": enrollment.user,
+        "uid": enrollment.uid,
+        "host_id": encode_base64url(enrollment.host_id),
+        "host_name": enrollment.host_name,
+        "relays": list(enrollment.relays),
+        "enrolled_at": rfc3339(enrollment.enrolled_at),
+        "has_passphrase": enrollment.has_passphrase,
     }

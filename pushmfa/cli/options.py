@@ -1,6 +1,7 @@
 """Options that several commands share, and what they lead to."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -93,9 +94,20 @@ def config_path(context: click.Context, default: Path) -> Path:
 def open_client(context: click.Context) -> "Client":
     """Return a client of the daemon that the configuration names."""
     from pushmfa.client import Client
-    from pushmfa.config.host import load_run_dir
 
-    return Client(load_run_dir(context.ensure_object(State).config))
+    return Client(load_run_dir(context))
+
+
+def load_run_dir(context: click.Context) -> Path:
+    """Return the folder of the sockets that the configuration names."""
+    from pushmfa.config import host
+
+    return host.load_run_dir(context.ensure_object(State).config)
+
+
+def has_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty()
 
 
 def is_root() -> bool:

@@ -38,6 +38,7 @@ class State:
     """What the options of the outer groups say to the command."""
 
     config: Path | None = None
+    device_state: Path | None = None
 
 
 class Group(click.Group):

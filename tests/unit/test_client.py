@@ -34,6 +34,7 @@ from tests.unit.control_peer import (
     WAIT,
     ControlPeer,
     Listen,
+    Step,
     ended,
     failure,
 )
@@ -43,7 +44,7 @@ DEVICES = control.Devices(user="alice", devices=(PIXEL,))
 
 
 def test_every_request_and_its_reply(tmp_path: Path) -> None:
-    scripts = [[HOST], [STATUS], [DEVICES], [DONE], [TICKET]]
+    scripts: list[list[Step]] = [[HOST], [STATUS], [DEVICES], [DONE], [TICKET]]
     with ControlPeer(tmp_path, *scripts) as peer, Client(tmp_path) as client:
         assert client.host() == HOST
         assert client.status("alice") == STATUS
@@ -61,7 +62,7 @@ def test_every_request_and_its_reply(tmp_path: Path) -> None:
 
 def test_number_is_shown_before_reply(tmp_path: Path) -> None:
     verdict = ended(Verdict.APPROVED, Cause.DEVICE, "Pixel")
-    scripts = [[NUMBER, verdict], [NUMBER, DONE], [NUMBER, DONE]]
+    scripts: list[list[Step]] = [[NUMBER, verdict], [NUMBER, DONE], [NUMBER, DONE]]
     shown: list[control.NumberShown] = []
     with ControlPeer(tmp_path, *scripts) as peer, Client(tmp_path) as client:
         assert client.test(on_number=shown.append) == verdict
@@ -76,7 +77,7 @@ def test_number_is_shown_before_reply(tmp_path: Path) -> None:
 
 
 def test_enrollment(tmp_path: Path) -> None:
-    script = [NUMBER, LINK, CLAIMED, Listen(), DONE]
+    script: list[Step] = [NUMBER, LINK, CLAIMED, Listen(), DONE]
     links: list[control.EnrollLink] = []
     with ControlPeer(tmp_path, script) as peer, Client(tmp_path) as client:
         done = client.enroll(

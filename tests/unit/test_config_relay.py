@@ -119,14 +119,14 @@ def test_beyond_localhost_only_with_tls_or_behind_a_proxy(address: str) -> None:
         parse_relay_config(LEAST + listen)
     with pytest.raises(ConfigError, match="is reached from elsewhere"):
         parse_relay_config(LEAST + listen + "trusted_proxies = []\n")
-    assert parse_relay_config(LEAST + listen + 'trusted_proxies = ["192.0.2.1"]\n')
+    parse_relay_config(LEAST + listen + 'trusted_proxies = ["192.0.2.1"]\n')
     tls = 'tls_cert = "/cert"\ntls_key = "/key"\n'
-    assert parse_relay_config(LEAST + listen + tls)
+    parse_relay_config(LEAST + listen + tls)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1"])
 def test_localhost_needs_no_tls(address: str) -> None:
-    assert parse_relay_config(f'{LEAST}[listen]\naddress = "{address}"\n')
+    parse_relay_config(f'{LEAST}[listen]\naddress = "{address}"\n')
 
 
 @pytest.mark.parametrize("address", ["localhost", "fe80::1%eth0", "", "1.2.3"])
