@@ -56,30 +56,42 @@ def run(config: HostConfig, config_path: Path) -> int:
     host = load_host(config.paths.state, name)
     log.info("pushmfa %s, %s, configured by %s", VERSION, host.name, config_path)
     try:
-        asyncio.run(Daemon(config, host, store, listeners).run())
+        asyncio.run(Daemon(config, host, store, listeners, Clock()).run())
     finally:
         store.close()
     return 0
 
 
 class Daemon:
-    """All parts of the daemon, put together; made inside of `run`."""
+    """All parts of the daemon, put together."""
 
     def __init__(
-        self, config: HostConfig, host: Host, store: HostStore, listeners: Listeners
+        self,
+        config: HostConfig,
+        host: Host,
+        store: HostStore,
+        listeners: Listeners,
+        clock: Clock,
     ) -> None:
         self._config = config
         self._host = host
         self._store = store
         self._listeners = listeners
+        self._clock = clock
+        self.is_relay_ready = asyncio.Event()
+        """Set while at least one relay takes envelopes."""
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
-        self._build()
-        loop = asyncio.get_running_loop()
         stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         loop.add_signal_handler(signal.SIGINT, stop.set)
+        await self.serve(stop)
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Serve until stop is set."""
+        self._build()
         linking = asyncio.ensure_future(self._link.run())
         counting = asyncio.ensure_future(self._write_counts())
         self._pam.start()
@@ -99,8 +111,7 @@ class Daemon:
         await asyncio.gather(linking, counting, return_exceptions=True)
 
     def _build(self) -> None:
-        config, host, clock = self._config, self._host, Clock()
-        self._is_relay_ready = asyncio.Event()
+        config, host, clock = self._config, self._host, self._clock
         self._link = Link(
             urls=config.relay.urls,
             role=Role.HOST,
@@ -129,7 +140,7 @@ class Daemon:
             audit=audit,
             logins=self._logins,
             tickets=tickets,
-            is_relay_ready=self._is_relay_ready,
+            is_relay_ready=self.is_relay_ready,
         )
         self._pam = PamServer(self._listeners.pam, self._front)
         parts = Parts(
@@ -154,9 +165,9 @@ class Daemon:
 
     def _note_link(self, state: LinkState) -> None:
         if any(each.is_ready for each in self._link.states()):
-            self._is_relay_ready.set()
+            self.is_relay_ready.set()
         else:
-            self._is_relay_ready.clear()
+            self.is_relay_ready.clear()
         if state.is_ready:
             self._logins.send_again()
 
