@@ -106,8 +106,8 @@ conversation, daemon, device, identity key, fingerprint, enroll, enrollment,
 enrollment link, enrollment ticket, revoke, registry, policy, rule, exempt, challenge,
 nonce, number, answer, approval, denial, denial reason, verdict, cause, statement,
 label, payload, envelope, seal, open, link, frame, relay, mailbox, wake-up,
-push subscription, expiry, deadline, timeout, throttle, lock, mute, push bombing, replay, recovery code,
-bypass code, grant, audit record, fleet, roster, issuer
+push subscription, expiry, deadline, timeout, throttle, lock, mute, push bombing,
+replay, recovery code, bypass code, grant, audit record, fleet, roster, issuer
 """
 
 
