@@ -68,9 +68,7 @@ class Screen:
         self._leave_prompt()
         challenge = card.challenge
         style = _STYLES.get(challenge.kind, _OTHER_STYLE)
-        title = Text(
-            f" {card.letter} · {KINDS[challenge.kind]} ", style=f"bold {style}"
-        )
+        title = Text(f"{card.letter} · {KINDS[challenge.kind]}", style=f"bold {style}")
         table = Table.grid(padding=(0, 2), expand=True)
         table.add_column(style="dim", no_wrap=True)
         table.add_column(ratio=1, overflow="fold")
