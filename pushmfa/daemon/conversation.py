@@ -188,8 +188,9 @@ class Conversation:
                 if typed is not None:
                     self._take_typed(typed, shown)
                     waiting.note_enter(not shown.is_entered)
-        except (HangUpError, MalformedError, asyncio.CancelledError):
-            waiting.cancel(Cause.HANGUP)
+        except BaseException:
+            # Also a mistake of ours: no device may approve what nobody waits for.
+            _give_up(waiting)
             raise
         return waiting.ended.result()
 
@@ -212,13 +213,14 @@ class Conversation:
         if not text:
             return
         if text == shown.number:
-            said = words.number_again(shown.number, shown.devices)
+            say = words.number_again
         elif not shown.is_told:
-            said = words.nothing_to_type(shown.number, shown.devices)
+            say = words.nothing_to_type
         else:
             return
         shown.is_told = True
         shown.is_entered = not shown.is_prompted
+        said = say(shown.number, shown.devices, is_prompted=shown.is_prompted)
         self._show(said, is_prompted=shown.is_prompted)
 
     async def _deliver(self, waiting: Waiting, shown: Shown, end: End) -> None:
@@ -227,8 +229,8 @@ class Conversation:
             while shown.is_prompted and not shown.is_entered:
                 decode_typed(await self._receive())
                 shown.is_entered = True
-        except (HangUpError, MalformedError, asyncio.CancelledError):
-            waiting.note_delivery(False)
+        except BaseException:
+            _give_up(waiting)
             raise
         sent = self._module.send(encode_verdict(end.verdict, ""))
         waiting.note_delivery(sent)
@@ -255,3 +257,11 @@ class Conversation:
     def _say_end(self, end: End, label: str | None, lifetime: int) -> None:
         text = "" if end.is_approved() else words.refusal(end, label, lifetime)
         self._module.send(encode_verdict(end.verdict, text))
+
+
+def _give_up(waiting: Waiting) -> None:
+    """Cancel an attempt, or note that its approval came to nobody."""
+    if waiting.ended.done() and waiting.ended.result().is_approved():
+        waiting.note_delivery(False)
+    else:
+        waiting.cancel(Cause.HANGUP)

@@ -37,16 +37,23 @@ def number_info(number: str, devices: Sequence[Device]) -> str:
     return f"pushmfa: enter {number} on {where_to_type(devices)}."
 
 
-def number_again(number: str, devices: Sequence[Device]) -> str:
+def number_again(number: str, devices: Sequence[Device], *, is_prompted: bool) -> str:
     """Return what to say when the number was typed into the terminal itself."""
     where = where_to_type(devices)
-    return f"pushmfa: type {number} on {where}, not here; then press Enter: "
+    return f"pushmfa: type {number} on {where}, not here{_and_enter(is_prompted)}"
 
 
-def nothing_to_type(number: str, devices: Sequence[Device]) -> str:
+def nothing_to_type(
+    number: str, devices: Sequence[Device], *, is_prompted: bool
+) -> str:
     """Return what to say, once, when something else was typed."""
     where = where_to_type(devices)
-    return f"pushmfa: no code is needed. Enter {number} on {where}, then press Enter: "
+    enter = _and_enter(is_prompted)
+    return f"pushmfa: no code is needed. Enter {number} on {where}{enter}"
+
+
+def _and_enter(is_prompted: bool) -> str:
+    return ", then press Enter: " if is_prompted else "."
 
 
 def ticket_prompt() -> str:
@@ -57,6 +64,8 @@ def ticket_prompt() -> str:
 def refusal(end: End, label: str | None, lifetime: int) -> str:
     """Return what the terminal shows at the end of a refused attempt."""
     device = f" on {make_ascii(label, 40)}" if label else ""
+    if end.cause is Cause.WRONG_CODE:
+        return "pushmfa: that code is not right; this login is refused."
     return "pushmfa: " + {
         Verdict.DENIED: f"denied{device}.",
         Verdict.WRONG_NUMBER: f"a wrong number was entered{device}; this login is"
@@ -80,5 +89,4 @@ _UNAVAILABLE = {
     Cause.MISCONFIGURED: "not set up correctly; this login is refused. Tell your"
     " administrator.",
     Cause.INTERNAL: "not available; this login is refused. Tell your administrator.",
-    Cause.WRONG_CODE: "that code is not right; this login is refused.",
 }
