@@ -9,6 +9,7 @@ from pushmfa.login import policy
 from pushmfa.login.policy import Account, Accounts
 from pushmfa.text import decode_text, make_harmless
 from pushmfa.wire.local import UNSET_LOGINUID, Request
+from pushmfa.wire.payload import FirstFactor
 
 _ADDRESS_MAX: Final = 64
 
@@ -48,7 +49,7 @@ async def understand(
         user=accounts.user,
         approver=approver,
         requesting_user=_requesting_user(request, service, accounts),
-        first_factor=policy.first_factor_of(methods),
+        first_factor=_first_factor(settings, service, methods),
         # sshd's own arguments are a title, and no command of the person.
         command=None if request.conn else request.command,
         tty=_shown(request.tty),
@@ -72,6 +73,17 @@ async def _look_up(request: Request, service: str) -> Accounts:
     return Accounts(
         user=user, caller=caller, login=login, requesting=_text(request.ruser)
     )
+
+
+def _first_factor(
+    settings: policy.PolicySettings, service: str, methods: str | None
+) -> FirstFactor | None:
+    found = policy.first_factor_of(methods)
+    if found is None and service in settings.stack_services:
+        # sudo and su: the stack asked for something, a password as a rule, and PAM
+        # does not tell what.
+        return FirstFactor(method="stack", fingerprint=None)
+    return found
 
 
 def _name(raw: bytes) -> str | None:

@@ -189,6 +189,8 @@ def _first_factor(challenge: Challenge) -> Text:
     factor = challenge.first_factor
     if factor is None:
         return Text("nothing was proved before this")
+    if factor.method == "stack":
+        return Text("what the service asks first, a password as a rule")
     text = Text(factor.method)
     if factor.fingerprint is not None:
         text.append(f" {make_harmless(factor.fingerprint, _SHOWN)}")
