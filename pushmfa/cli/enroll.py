@@ -168,9 +168,10 @@ class _Dialog:
         # Not shortened: the link is ours, and it has to be whole.
         text = output.show(link.link)
         draws = self._with_qr and qr.fits_terminal()
-        how = "scan this with the phone's camera or open" if draws else "open"
-        self._say(f"On the new device {how} this link; it is good for one device and")
-        self._say(f"{link.lifetime // 60} minutes:")
+        how = (
+            "scan this with the camera or open the link" if draws else "open this link"
+        )
+        self._say(f"On the new device {how}, within {link.lifetime // 60} minutes:")
         self._say()
         if draws:
             for line in qr.draw(link.link):

@@ -4,6 +4,9 @@ Start-up is fast: what a command needs is imported inside of it, so that `--help
 and shell completion load click and nothing heavy.
 """
 
+import io
+import sys
+
 import click
 
 from pushmfa.cli.demo import demo
@@ -40,4 +43,7 @@ for _command in (enroll, devices, status, test, device, daemon, relay, demo):
 
 def main() -> None:
     """Run the program; the console script."""
+    # A name that the terminal's encoding lacks is shown as escapes, not as an error.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     program()

@@ -41,6 +41,11 @@ _TEXTS: Final = {
     Verdict.CANCELED: "Canceled",
 }
 
+_AT_ONCE: Final = frozenset(
+    {Verdict.UNAVAILABLE, Verdict.THROTTLED, Verdict.LOCKED, Verdict.NOT_ENROLLED}
+)
+"""Verdicts for which nobody was asked, so that no time was taken."""
+
 _CAUSES: Final = {
     Cause.NOT_ME: '"this was not me"',
     Cause.RELAY_UNREACHABLE: "the relay cannot be reached",
@@ -87,4 +92,6 @@ def describe(ended: "control.AttemptEnded") -> str:
         text += f" on {output.show(ended.device_label)}"
     if ended.cause in _CAUSES:
         text += f": {_CAUSES[ended.cause]}"
+    if ended.verdict in _AT_ONCE:
+        return f"{text}."
     return f"{text} ({ended.elapsed_ms / 1000:.1f} s)."

@@ -36,8 +36,7 @@ DEVICE_OBJECT = {
 }
 
 ENROLLED = f"""\
-On the new device open this link; it is good for one device and
-5 minutes:
+On the new device open this link, within 5 minutes:
 
 {LINK.link}
 
@@ -409,36 +408,36 @@ def test_every_verdict_has_its_exit_code_and_text() -> None:
     }
     for verdict in Verdict:
         for cause in Cause:
-            assert describe(ended(verdict, cause)).endswith(" (2.3 s).")
+            assert describe(ended(verdict, cause)).endswith(".")
 
 
 @pytest.mark.parametrize(
     ("verdict", "cause", "label", "said", "exit_code"),
     [
-        (Verdict.APPROVED, Cause.DEVICE, "Pixel", "Approved on Pixel", 0),
-        (Verdict.DENIED, Cause.CANCEL, "Pixel", "Denied on Pixel", 1),
+        (Verdict.APPROVED, Cause.DEVICE, "Pixel", "Approved on Pixel (2.3 s).", 0),
+        (Verdict.DENIED, Cause.CANCEL, "Pixel", "Denied on Pixel (2.3 s).", 1),
         (
             Verdict.DENIED,
             Cause.NOT_ME,
             "Pixel",
-            'Denied on Pixel: "this was not me"',
+            'Denied on Pixel: "this was not me" (2.3 s).',
             1,
         ),
         (
             Verdict.EXPIRED,
             Cause.NO_ANSWER,
             None,
-            "Expired: nobody answered in time",
+            "Expired: nobody answered in time (2.3 s).",
             4,
         ),
         (
             Verdict.UNAVAILABLE,
             Cause.RELAY_UNREACHABLE,
             None,
-            "Not possible: the relay cannot be reached",
+            "Not possible: the relay cannot be reached.",
             3,
         ),
-        (Verdict.CANCELED, Cause.HANGUP, None, "Canceled", 130),
+        (Verdict.CANCELED, Cause.HANGUP, None, "Canceled (2.3 s).", 130),
     ],
 )
 def test_attempt(
@@ -452,7 +451,7 @@ def test_attempt(
     with ControlPeer(tmp_path, [NUMBER, ended(verdict, cause, label)]) as peer:
         result = run(tmp_path, "test")
     assert result.exit_code == exit_code
-    assert result.stdout == f"Enter 42 on your device (Pixel).\n{said} (2.3 s).\n"
+    assert result.stdout == f"Enter 42 on your device (Pixel).\n{said}\n"
     assert peer.requests == [control.StartTest(user=None)]
 
 

@@ -2,13 +2,18 @@
 
 import json
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import textwrap
+from fcntl import ioctl
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -16,7 +21,9 @@ from pushmfa import errors
 from pushmfa.cli.main import program
 from pushmfa.cli.program import Program, State
 from pushmfa.terms import VERSION
+from pushmfa.wire import control
 from tests.unit.cli_support import parse_object, run
+from tests.unit.control_peer import NUMBER, PIXEL, WAIT, ControlPeer
 
 PUSHMFA = [sys.executable, "-c", "from pushmfa.cli.main import main; main()"]
 
@@ -241,8 +248,6 @@ def test_reader_of_a_pipe_goes_away() -> None:
 
 
 def test_interrupt_of_a_process(tmp_path: Path) -> None:
-    from tests.unit.control_peer import NUMBER, WAIT, ControlPeer
-
     config = tmp_path / "pushmfa.toml"
     config.write_text(f'paths.run = "{tmp_path}"\n')
     config.chmod(0o600)
@@ -286,3 +291,35 @@ def test_json_of_errors_is_ascii(tmp_path: Path) -> None:
     result = run(tmp_path, "status", "--json", "--config", "/n\u00f6")
     assert result.stdout.isascii()
     assert json.loads(result.stdout)["error"].startswith("/n\u00f6: cannot be read")
+
+
+def test_names_that_the_encoding_lacks(tmp_path: Path) -> None:
+    device = msgspec.structs.replace(PIXEL, label="\u0416")
+    config = tmp_path / "pushmfa.toml"
+    config.write_text(f'paths.run = "{tmp_path}"\n')
+    config.chmod(0o600)
+    with ControlPeer(tmp_path, [control.Devices(user="alice", devices=(device,))]):
+        done = subprocess.run(
+            [*PUSHMFA, "--config", str(config), "devices"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        )
+    assert "\\u0416" in done.stdout
+
+
+def test_tables_on_a_terminal_take_no_markup_and_no_escapes() -> None:
+    ours, theirs = pty.openpty()
+    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+    script = (
+        "from pushmfa.cli.output import print_table\n"
+        "print_table(('A', 'B'), [('[red]x[/red] :bomb:', '\\x1b[2J')])\n"
+    )
+    subprocess.run([sys.executable, "-c", script], stdout=theirs, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 65_536).decode()
+    os.close(ours)
+    assert "[red]x[/red] :bomb:" in shown
+    assert "\\x1b[2J" in shown
+    assert "\x1b[2J" not in shown
