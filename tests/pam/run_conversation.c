@@ -40,6 +40,8 @@ arrange_signals(const struct script *script)
     struct sigaction action = {.sa_handler = note_signal};
     sigset_t blocked;
 
+    /* As in sudo: a write to a daemon that is gone must not kill it. */
+    (void)signal(SIGPIPE, SIG_DFL);
     if (script_option(script, "handle", NULL) != NULL)
         (void)sigaction(SIGTERM, &action, NULL);
     if (script_option(script, "block", NULL) == NULL)
