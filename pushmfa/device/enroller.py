@@ -79,6 +79,7 @@ async def enroll(
     NotReachableError, ExpiredError, RefusedError, UsageError, and whatever a failed
     check raises: then nothing stays on the disk.
     """
+    _remove_leftovers(keyring)
     raw = new_keys()
     enroller = _Enroller(wish, load_keys(raw), network)
     async with running(enroller.meet):
@@ -209,6 +210,15 @@ async def _check_host(
             "this machine is the host that the device is to protect",
             hint="Enroll a device that is not on it; --force does it all the same.",
         )
+
+
+def _remove_leftovers(keyring: Keyring) -> None:
+    """Remove what a device that was killed in an enrollment has left."""
+    oldest = time.time() - 2 * ENROLLMENT_SECONDS
+    for enrollment in keyring.load_all():
+        is_pending = enrollment.status is EnrollmentStatus.PENDING
+        if is_pending and enrollment.enrolled_at < oldest:
+            keyring.remove(enrollment.device_id)
 
 
 def _record(

@@ -52,7 +52,7 @@ from pushmfa.terms import (
 from pushmfa.wire.codec import Message, encode_base64url
 from pushmfa.wire.link import Envelope, Stored
 from pushmfa.wire.payload import Answer, EnrollDevice, EnrollResult, Revoked
-from tests.unit.enrollment_peer import HostPeer
+from tests.unit.enrollment_peer import HostPeer, enroll_at
 
 pytestmark = pytest.mark.integration
 
@@ -601,6 +601,16 @@ def test_a_device_that_is_not_enrolled(tmp_path: Path) -> None:
     assert main.list_enrollments(tmp_path / "device") == []
     with pytest.raises(UsageError):
         main.forget("", state=tmp_path / "device")
+
+
+def test_what_a_killed_enrollment_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as (host, device):
+            old, _ = enroll_at(host.peer, status="pending")
+            Keyring(device.state).save(old)
+            assert (await enrolled(host, device)).device_id != old.device_id
+
+    play(scenario())
 
 
 def test_list_and_forget(tmp_path: Path) -> None:

@@ -296,7 +296,7 @@ def enroll_at(
         uid=1000,
         relays=host.relays,
         version=1,
-        enrolled_at=1_790_000_000,
+        enrolled_at=1_700_000_000,
         counter=0,
         has_passphrase=passphrase is not None,
         keys=protect_keys(raw, passphrase),
