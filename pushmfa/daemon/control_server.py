@@ -24,6 +24,7 @@ from pushmfa.errors import (
     UsageError,
 )
 from pushmfa.login.authority import OVERFLOW_UID
+from pushmfa.text import make_harmless
 from pushmfa.wire.control import (
     MAX_LINE,
     Event,
@@ -118,7 +119,9 @@ class ControlServer:
         except (CallerGoneError, TimeoutError):
             return
         except MalformedError as error:
-            log.warning("uid %d sent no request: %s", peer.uid, error)
+            # Attack: a name in a request that forges a line of the log.
+            said = make_harmless(str(error))
+            log.warning("uid %d sent no request: %s", peer.uid, said)
             reply = Failure(
                 kind=FailureKind.USAGE,
                 message="the request is malformed",

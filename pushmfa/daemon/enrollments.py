@@ -56,6 +56,7 @@ from pushmfa.terms import (
     Role,
     VerificationRequired,
 )
+from pushmfa.text import make_harmless
 from pushmfa.wire.codec import encode, encode_base64url
 from pushmfa.wire.envelope import Sealed
 from pushmfa.wire.link import Envelope, Stored
@@ -230,7 +231,8 @@ class Offer:
             VerificationError,
             KeyRejectedError,
         ) as error:
-            log.warning("a claim of an enrollment link was refused: %s", error)
+            said = make_harmless(str(error))
+            log.warning("a claim of an enrollment link was refused: %s", said)
             return
         claim = self._state.claim
         if claim is not None and not self._claimed.done():

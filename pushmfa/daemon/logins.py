@@ -36,6 +36,7 @@ from pushmfa.terms import (
     Verdict,
     VerificationRequired,
 )
+from pushmfa.text import make_harmless
 from pushmfa.wire.link import Envelope, Stored
 from pushmfa.wire.payload import Answer, Outcome
 
@@ -212,7 +213,7 @@ class Logins:
             log.warning(
                 "an answer of device %s was refused: %s",
                 device.device_id.hex()[:16],
-                error,
+                make_harmless(str(error)),
             )
             return
         if live is not None:
