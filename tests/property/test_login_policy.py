@@ -63,7 +63,7 @@ every_facts = st.builds(
     wall=st.floats(0, 10),
     had_device=st.booleans(),
 )
-many = settings(max_examples=400)
+many = settings(max_examples=200)
 
 
 @many
