@@ -12,6 +12,10 @@
 #include <security/_pam_types.h>
 #include <stdbool.h>
 
+/* What the person is told whenever it is not the daemon that refuses; the log
+   says more than an attacker should read. */
+#define CONVERSATION_UNAVAILABLE "pushmfa: not available, login refused"
+
 /* Show text, printable ASCII.  Return false if the conversation failed. */
 bool conversation_info(const pam_handle_t *pamh, const char *text);
 bool conversation_error(const pam_handle_t *pamh, const char *text);

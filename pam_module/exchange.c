@@ -19,7 +19,6 @@ enum {
     TIMEOUT_LOGIN = 50 /* login(1) is killed after 60 */
 };
 
-static const char text_unavailable[] = "pushmfa: not available, login refused";
 static const char text_expired[] = "pushmfa: no answer in time, login refused";
 static const char text_canceled[] = "pushmfa: canceled";
 
@@ -122,7 +121,7 @@ take_verdict(struct exchange *exchange, const struct message *message)
     if (exchange->options->role == ROLE_ATTEMPT)
         return VERDICT_APPROVED;
     pam_syslog(exchange->pamh, LOG_ERR, "decoy was approved: refused");
-    return refuse(exchange, VERDICT_UNAVAILABLE, text_unavailable);
+    return refuse(exchange, VERDICT_UNAVAILABLE, CONVERSATION_UNAVAILABLE);
 }
 
 /* Handle one datagram.  Return whether it was the last, with *verdict. */
@@ -134,7 +133,8 @@ hear_daemon(struct exchange *exchange, enum verdict *verdict)
 
     *verdict = VERDICT_UNAVAILABLE;
     if (!daemon_receive(exchange->watch.daemon, exchange->pamh, &message)) {
-        *verdict = refuse(exchange, VERDICT_UNAVAILABLE, text_unavailable);
+        *verdict =
+            refuse(exchange, VERDICT_UNAVAILABLE, CONVERSATION_UNAVAILABLE);
         return true;
     }
     exchange->heard = true;
@@ -175,7 +175,7 @@ time_is_up(struct exchange *exchange)
                "daemon did not answer within %d seconds; 'pushmfa check' tells "
                "more",
                DAEMON_PATIENCE);
-    return refuse(exchange, VERDICT_UNAVAILABLE, text_unavailable);
+    return refuse(exchange, VERDICT_UNAVAILABLE, CONVERSATION_UNAVAILABLE);
 }
 
 static enum verdict
@@ -206,7 +206,8 @@ converse_with_daemon(struct exchange *exchange, int64_t first_limit)
         case EVENT_FAILED:
             pam_syslog(exchange->pamh, LOG_ERR, "cannot wait: %s",
                        strerror(errno));
-            return refuse(exchange, VERDICT_UNAVAILABLE, text_unavailable);
+            return refuse(exchange, VERDICT_UNAVAILABLE,
+                          CONVERSATION_UNAVAILABLE);
         }
     }
     return verdict;
@@ -226,11 +227,11 @@ ask_daemon(struct exchange *exchange)
                    exchange->options->socket, watch_seconds_left(watch));
     watch->daemon = daemon_connect(exchange->pamh, exchange->options->socket);
     if (watch->daemon < 0)
-        return refuse(exchange, VERDICT_UNAVAILABLE, text_unavailable);
+        return refuse(exchange, VERDICT_UNAVAILABLE, CONVERSATION_UNAVAILABLE);
     if (!daemon_send(watch->daemon, first->bytes, first->length)) {
         pam_syslog(exchange->pamh, LOG_ERR, "cannot tell the daemon: %s",
                    strerror(errno));
-        return refuse(exchange, VERDICT_UNAVAILABLE, text_unavailable);
+        return refuse(exchange, VERDICT_UNAVAILABLE, CONVERSATION_UNAVAILABLE);
     }
     watch_client(watch, exchange->service->conn);
     watch_signals(watch);
@@ -263,10 +264,11 @@ exchange_run(pam_handle_t *pamh, const struct options *options,
                          flags, watch_seconds_left(&exchange.watch)))
         verdict = ask_daemon(&exchange);
     else
-        (void)conversation_error(pamh, text_unavailable);
+        (void)conversation_error(pamh, CONVERSATION_UNAVAILABLE);
     if (verdict == VERDICT_APPROVED &&
         !attempt_is_same_user(&exchange.attempt, pamh))
-        verdict = refuse(&exchange, VERDICT_UNAVAILABLE, text_unavailable);
+        verdict =
+            refuse(&exchange, VERDICT_UNAVAILABLE, CONVERSATION_UNAVAILABLE);
     log_verdict(&exchange, verdict);
     watch_end(&exchange.watch);
     return verdict;

@@ -1,5 +1,6 @@
 /* pam_pushmfa: what PAM calls.  Read this first; see pam_pushmfa(8). */
 
+#include "conversation.h"
 #include "exchange.h"
 #include "marks.h"
 #include "options.h"
@@ -11,6 +12,15 @@
 #include <syslog.h>
 
 #define EXPORT __attribute__((visibility("default")))
+
+/* The person must not be left with the application's "error in service module";
+   what is wrong with the line is in the log. */
+static int
+refuse_line(const pam_handle_t *pamh, int code)
+{
+    (void)conversation_error(pamh, CONVERSATION_UNAVAILABLE);
+    return code;
+}
 
 /* role=first_factor selects a path through the stack; it cannot open it. */
 static int
@@ -30,7 +40,7 @@ pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
     enum verdict verdict;
 
     if (!options_parse(&options, pamh, argc, argv))
-        return PAM_SERVICE_ERR;
+        return refuse_line(pamh, PAM_SERVICE_ERR);
     service_identify(&service, pamh);
     if (options.role == ROLE_FIRST_FACTOR)
         return select_first_factor(&service);
@@ -67,17 +77,17 @@ pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
     enum verdict verdict;
 
     if (!options_parse(&options, pamh, argc, argv))
-        return PAM_SERVICE_ERR;
+        return refuse_line(pamh, PAM_SERVICE_ERR);
     if (!options.role_given || options.role != ROLE_ATTEMPT) {
         pam_syslog(pamh, LOG_ERR,
                    "an account line needs role=attempt: refused");
-        return PAM_SERVICE_ERR;
+        return refuse_line(pamh, PAM_SERVICE_ERR);
     }
     service_identify(&service, pamh);
     if (service.conn == NULL) {
         pam_syslog(pamh, LOG_ERR,
                    "an account line works in sshd only: refused");
-        return verdict_code(VERDICT_DENIED, service.column);
+        return refuse_line(pamh, verdict_code(VERDICT_DENIED, service.column));
     }
     if (marks_is_approved(pamh))
         return PAM_SUCCESS;
