@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from pushmfa import errors, text
+from pushmfa.config import names
 from pushmfa.crypto.keys import commitment, confirmation_code, enrollment_keys
 from pushmfa.crypto.sealing import (
     Direction,
@@ -39,6 +40,7 @@ from pushmfa.device.enrollment import (
 )
 from pushmfa.device.keyring import DeviceKeys, load_keys
 from pushmfa.device.link_text import parse_link
+from pushmfa.link import endpoints
 from pushmfa.login.attempt import Attempt, End, close
 from pushmfa.login.devices import Device
 from pushmfa.login.enrollment import Enrollment, accept_claim, confirm, end
@@ -133,6 +135,13 @@ def verify_key_checked(case: Case, _: Case) -> None:
 
 def derived_name(make: Callable[[bytes], bytes]) -> Run:
     return lambda case, _: make(bytes.fromhex(case["key"])).hex()
+
+
+def named_relay(case: Case, _: Case) -> str:
+    name = endpoints.relay_name(case["url"])
+    assert endpoints.relay_name(name) == name
+    assert names.relay_name(name) == name
+    return name
 
 
 def info_made(case: Case, _: Case) -> str:
@@ -495,6 +504,7 @@ RUNS: dict[str, dict[str, Run]] = {
         "host_id": derived_name(host_id_of),
         "device_id": derived_name(device_id_of),
         "mailbox_id": derived_name(mailbox_id_of),
+        "relay_name": named_relay,
     },
     "sealing.json": {
         "info": info_made,

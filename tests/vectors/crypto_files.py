@@ -48,6 +48,26 @@ STEPS = {
 }
 SECRET = material("secret of an enrollment link", 16)
 
+RELAYS = {
+    "wss://relay.example": "wss://relay.example",
+    "wss://relay.example:8443": "wss://relay.example:8443",
+    "WSS://Relay.Example:443/": "wss://relay.example",
+    "ws://localhost:8300": "ws://localhost:8300",
+    "ws://localhost:80": "ws://localhost",
+    "ws://127.0.0.1:8300": "ws://127.0.0.1:8300",
+    "wss://[2001:DB8::1]:8443": "wss://[2001:db8::1]:8443",
+}
+NO_RELAYS = {
+    "one without TLS to another machine": "ws://relay.example",
+    "one of another scheme": "https://relay.example",
+    "a name alone": "relay.example",
+    "one with a path": "wss://relay.example/path",
+    "one with a user": "wss://user@relay.example",
+    "one with a query": "wss://relay.example?x",
+    "one with a port that is none": "wss://relay.example:99999",
+    "one without a host": "wss://",
+}
+
 
 def base64url_file() -> Fields:
     """Return base64url.json."""
@@ -191,7 +211,7 @@ def _verification(
 
 def names_file() -> Fields:
     """Return names.json."""
-    cases = []
+    cases: list[Fields] = []
     for party in (HOST, OTHER_HOST, PHONE):
         kind = "host" if party.name.startswith("host") else "device"
         for what, key, expected in (
@@ -206,7 +226,22 @@ def names_file() -> Fields:
                     "expected": expected.hex(),
                 }
             )
-    return vector_file("Names that are digests of keys.", "section 2.3", cases)
+    cases += [
+        {"name": f"the relay at {url} is {name}", "operation": "relay_name"}
+        | {"url": url, "expected": name}
+        for url, name in RELAYS.items()
+    ]
+    cases += [
+        {"name": f"{what} is not a relay's URL", "operation": "relay_name", "url": url}
+        | refusal("ConfigError", "3.1")
+        for what, url in NO_RELAYS.items()
+    ]
+    return vector_file(
+        "Names that are digests of keys. `relay_name`: the name that stands in the"
+        " hello, of the URL that was dialed.",
+        "sections 2.3 and 3.1",
+        cases,
+    )
 
 
 def sealing_file() -> Fields:
