@@ -28,9 +28,6 @@ REMEMBERED: Final = 4_096
 MEMORY: Final = 600
 """Seconds that a refused connection is remembered; LoginGraceTime is shorter."""
 
-MAX_PRETENSES: Final = 100
-"""Logins that wait with a made-up number at the same time."""
-
 
 class Front:
     """The policy of this host and what its conversations need to know."""
@@ -58,7 +55,6 @@ class Front:
         self._refused: OrderedDict[tuple[bytes, int], tuple[End, Moment]] = (
             OrderedDict()
         )
-        self._pretenses = 0
         self._uncounted: dict[str, int] = {}
 
     def display_of(self, request: Request) -> str | None:
@@ -119,21 +115,20 @@ class Front:
     def pretend(self, context: Context, lifetime: int) -> Waiting | End:
         """Return what waits like a real attempt and asks nobody.
 
-        Attack: who is enrolled, who exists? Same number, same wait, same end. A flood
-        of them ends at once instead: it can learn nothing, since all look alike.
+        Attack: who is enrolled, who exists? Same number, same wait, same end. However
+        many there are: if a flood of them ended at once, those that still wait would
+        be the enrolled ones. What bounds them is the number of connections.
         """
         self._count(context)
         expired = End(Verdict.EXPIRED, Cause.NO_ANSWER)
         number = choose_number(self._config.login.digits, (), secrets.randbits(128))
-        if number is None or self._pretenses >= MAX_PRETENSES:
+        if number is None:
             return expired
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[End] = loop.create_future()
-        self._pretenses += 1
 
         def finish(end: End) -> None:
             if not ended.done():
-                self._pretenses -= 1
                 timer.cancel()
                 ended.set_result(end)
 
