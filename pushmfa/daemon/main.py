@@ -93,7 +93,7 @@ class Daemon:
         """Serve until stop is set."""
         self._build()
         linking = asyncio.ensure_future(self._link.run())
-        counting = asyncio.ensure_future(self._write_counts())
+        counting = asyncio.ensure_future(self._count())
         self._pam.start()
         self._control.start()
         notify("READY=1")
@@ -109,6 +109,7 @@ class Daemon:
         counting.cancel()
         linking.cancel()
         await asyncio.gather(linking, counting, return_exceptions=True)
+        self._write_counts()
 
     def _build(self) -> None:
         config, host, clock = self._config, self._host, self._clock
@@ -181,10 +182,13 @@ class Daemon:
             for state in self._link.states()
         )
 
-    async def _write_counts(self) -> None:
+    async def _count(self) -> None:
         while True:
             await asyncio.sleep(COUNT_INTERVAL)
-            try:
-                self._front.write_counts()
-            except StoreError as error:
-                log.critical("the audit cannot be written: %s", error)
+            self._write_counts()
+
+    def _write_counts(self) -> None:
+        try:
+            self._front.write_counts()
+        except StoreError as error:
+            log.critical("the audit cannot be written: %s", error)
