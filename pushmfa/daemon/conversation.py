@@ -149,15 +149,23 @@ class Conversation:
         await self._linger(shown)
 
     async def _take_ticket(self, situation: Situation, lifetime: int) -> None:
-        text = words.ticket_prompt()
-        self._show(text, is_prompted=situation.is_prompted())
-        async with asyncio.timeout(lifetime):
-            typed = decode_text(decode_typed(await self._receive()))
-        end = self._front.admit_by_ticket(situation.context, typed)
-        end = self._front.logins.refuse(situation.context, end)
+        context, shown = situation.context, Shown("", (), situation.is_prompted())
+        try:
+            self._show(words.ticket_prompt(), is_prompted=shown.is_prompted)
+            async with asyncio.timeout(lifetime):
+                typed = decode_text(decode_typed(await self._receive()))
+            shown.is_entered = True
+            end = self._front.admit_by_ticket(context, typed)
+        except TimeoutError:
+            end = End(Verdict.EXPIRED, Cause.NO_ANSWER)
+        except (HangUpError, MalformedError, asyncio.CancelledError):
+            self._front.logins.refuse(context, End(Verdict.CANCELED, Cause.HANGUP))
+            raise
+        end = self._front.logins.refuse(context, end)
         if not end.is_approved():
-            self._front.remember_refusal(situation.context, end)
+            self._front.remember_refusal(context, end)
         self._say_end(end, None, lifetime)
+        await self._linger(shown)
 
     def _refuse_at_once(
         self, situation: Situation, end: End, is_repeated: bool
