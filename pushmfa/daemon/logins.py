@@ -24,7 +24,7 @@ from pushmfa.daemon.post import Host, Post
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.standing import Standing
 from pushmfa.errors import MalformedError, SealError, StoreError, VerificationError
-from pushmfa.login.attempt import Attempt, End, close, expire
+from pushmfa.login.attempt import Attempt, End, attempt_id_of, close, expire
 from pushmfa.login.devices import Device
 from pushmfa.login.verdict import HostKeys, judge, open_answer, verify_answer
 from pushmfa.terms import (
@@ -116,14 +116,15 @@ class Logins:
         devices = self._registry.active_devices_of(approver)
         if not devices:
             return End(Verdict.NOT_ENROLLED, Cause.NOT_ENROLLED)
-        attempt_id, expires = AttemptId(secrets.token_hex(8)), now.after(lifetime)
+        challenge_id = ChallengeId(secrets.token_bytes(32))
+        attempt_id, expires = attempt_id_of(challenge_id), now.after(lifetime)
         shown = [live.attempt.number for live in self._pending_of(approver.uid)]
         budget = (approver.uid, context.lane)
         number = self._standing.admit(budget, attempt_id, expires, shown)
         if isinstance(number, End):
             return number
         terms = ChallengeTerms(
-            challenge_id=ChallengeId(secrets.token_bytes(32)),
+            challenge_id=challenge_id,
             lifetime=lifetime,
             digits=self._settings.digits,
             verification=VerificationRequired.NONE,

@@ -75,6 +75,14 @@ class Attempt:
         return self.expires.has_come(now)
 
 
+def attempt_id_of(challenge_id: ChallengeId) -> AttemptId:
+    """Return the attempt's name: the first 16 hexadecimal digits of its challenge's id.
+
+    So that the person at the device and the administrator at the log mean the same.
+    """
+    return AttemptId(challenge_id.hex()[:16])
+
+
 def close(attempt: Attempt, end: End) -> Attempt:
     """Return attempt with its end, or raise VerificationError if it has one.
 

@@ -113,9 +113,11 @@ def verify_answer(
     # (10) In time, by both clocks.
     if attempt.is_expired(now):
         raise VerificationError("the answer came too late")
-    # (11) The holder was verified if that was asked, and took no more than offered.
+    # (11) Of an approval: the holder was verified if that was asked, and took no more
+    #      than offered. A denial needs nothing: deny means deny.
     if (
-        attempt.verification is VerificationRequired.REQUIRED
+        answer.decision is Decision.APPROVAL
+        and attempt.verification is VerificationRequired.REQUIRED
         and answer.verification is Verification.NONE
     ):
         raise VerificationError("the device did not verify its holder")
