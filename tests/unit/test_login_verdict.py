@@ -12,7 +12,7 @@ import pytest
 from pushmfa.crypto.sealing import Direction, Opener, seal, sealing_info
 from pushmfa.crypto.signing import Label, Signer
 from pushmfa.errors import MalformedError, PushmfaError, SealError, VerificationError
-from pushmfa.login.attempt import Attempt, End, close, expire
+from pushmfa.login.attempt import Attempt, End, attempt_id_of, close, expire
 from pushmfa.login.devices import Device
 from pushmfa.login.moment import Moment
 from pushmfa.login.verdict import (
@@ -197,6 +197,14 @@ def test_a_holder_that_was_verified_is_enough_where_it_is_asked() -> None:
     login = Login(fields={"verification": "required"})
     sealed = login.answer(PHONE, verification="webauthn")
     assert receive(login.attempt(), sealed, device_of(PHONE)).end is not None
+
+
+def test_a_denial_needs_no_verification_of_the_holder() -> None:
+    login = Login(fields={"verification": "required"})
+    ended = receive(
+        login.attempt(), login.answer(PHONE, **messages.DENIAL), device_of(PHONE)
+    )
+    assert ended.end == End(Verdict.DENIED, Cause.NOT_ME, DeviceId(PHONE.id))
 
 
 def test_attack_an_answer_is_replayed_to_the_same_login() -> None:
@@ -445,6 +453,11 @@ def test_an_attempt_expires_by_either_clock_and_only_once() -> None:
     assert expire(expired, START.after(99)) is expired
     with pytest.raises(VerificationError, match="has ended: expired"):
         close(expired, End(Verdict.APPROVED, Cause.DEVICE))
+
+
+def test_an_attempt_is_named_by_the_first_digits_of_its_challenge() -> None:
+    challenge_id = ChallengeId(bytes.fromhex("07de55b19f2c41aa" + "ff" * 24))
+    assert attempt_id_of(challenge_id) == "07de55b19f2c41aa"
 
 
 def test_an_end_fits_its_cause_or_there_is_none() -> None:

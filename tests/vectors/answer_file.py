@@ -119,6 +119,12 @@ def _ends() -> list[Fields]:
         _end("the counter does not matter", "approved", "device", counter=0),
         _end("step 12: a denial denies", "denied", "not_me", **denied),
         _end(
+            "step 11: a denial needs no verification of the holder",
+            "denied",
+            "not_me",
+            **denied | {"verification": "none"},
+        ),
+        _end(
             "step 12: a cancellation denies",
             "denied",
             "cancel",
