@@ -8,6 +8,7 @@ servers do it.
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -32,6 +33,8 @@ class Acceptor:
         self._admit = admit
         self._serve = serve
         self._tasks: set[asyncio.Task[None]] = set()
+        self.connected: Counter[int] = Counter()
+        """The connections that are served now, by uid; admit looks at it."""
         self._is_stopped = False
         listener.setblocking(False)
 
@@ -73,17 +76,26 @@ class Acceptor:
         if not self._admit(peer):
             connection.close()
             return
+        # Counted here, not in the task: those that come at once have not begun yet.
+        self.connected[peer.uid] += 1
         task = asyncio.ensure_future(self._guard(connection, peer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda task: self._forget(task, connection, peer))
 
     async def _guard(self, connection: socket.socket, peer: Peer) -> None:
         try:
             await self._serve(connection, peer)
         except Exception:
             log.exception("%s: a connection ended by an error of ours", self._name)
-        finally:
-            connection.close()
+
+    def _forget(
+        self, task: asyncio.Task[None], connection: socket.socket, peer: Peer
+    ) -> None:
+        connection.close()
+        self._tasks.discard(task)
+        self.connected[peer.uid] -= 1
+        if not self.connected[peer.uid]:
+            del self.connected[peer.uid]
 
     def _pause(self) -> None:
         loop = asyncio.get_running_loop()

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-from collections import Counter
 from collections.abc import Coroutine
 from typing import Final
 
@@ -66,7 +65,6 @@ class ControlServer:
 
     def __init__(self, listener: socket.socket, commands: Commands) -> None:
         self._commands = commands
-        self._by_uid: Counter[int] = Counter()
         self._acceptor = Acceptor("control.sock", listener, self._admit, self._serve)
 
     def start(self) -> None:
@@ -85,29 +83,23 @@ class ControlServer:
         if peer.uid == OVERFLOW_UID:
             log.warning("uid %d was refused at control.sock", OVERFLOW_UID)
             return False
-        return (
-            self._by_uid[peer.uid] < MAX_OF_ONE_UID
-            and self._by_uid.total() < MAX_CONNECTIONS
-        )
+        connected = self._acceptor.connected
+        of_others = connected.total() - connected[0]
+        return connected[peer.uid] < MAX_OF_ONE_UID and of_others < MAX_CONNECTIONS
 
     async def _serve(self, connection: socket.socket, peer: Peer) -> None:
-        self._by_uid[peer.uid] += 1
+        reader = asyncio.StreamReader(limit=MAX_LINE)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection)
+        # So that drain waits until all is written: then the end loses nothing, and
+        # what a caller does not take is not kept.
+        transport.set_write_buffer_limits(high=0)
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         try:
-            reader = asyncio.StreamReader(limit=MAX_LINE)
-            protocol = asyncio.StreamReaderProtocol(reader)
-            loop = asyncio.get_running_loop()
-            transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol, connection
-            )
-            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-            try:
-                await self._converse(Caller(reader, writer), peer)
-            finally:
-                writer.close()
+            await self._converse(Caller(reader, writer), peer)
         finally:
-            self._by_uid[peer.uid] -= 1
-            if not self._by_uid[peer.uid]:
-                del self._by_uid[peer.uid]
+            transport.abort()
 
     async def _converse(self, caller: "Caller", peer: Peer) -> None:
         try:

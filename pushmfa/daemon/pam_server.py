@@ -25,7 +25,6 @@ class PamServer:
 
     def __init__(self, listener: socket.socket, front: Front) -> None:
         self._front = front
-        self._connections = 0
         self._acceptor = Acceptor("pam.sock", listener, self._admit, self._serve)
 
     def start(self) -> None:
@@ -41,14 +40,13 @@ class PamServer:
         if peer.uid not in (0, os.geteuid()):
             log.warning("uid %d spoke to pam.sock and was refused", peer.uid)
             return False
-        if self._connections >= MAX_CONNECTIONS:
-            log.critical("%d logins wait: no more are taken", self._connections)
+        if self._acceptor.connected.total() >= MAX_CONNECTIONS:
+            log.critical("%d logins wait: no more are taken", MAX_CONNECTIONS)
             return False
         return True
 
     async def _serve(self, connection: socket.socket, peer: Peer) -> None:
         module = ModuleConnection(connection)
-        self._connections += 1
         try:
             await Conversation(module, self._front).hold()
         except HangUpError:
@@ -58,8 +56,10 @@ class PamServer:
         except PushmfaError as error:
             log.error("a login was refused: %s", error)
             module.send(encode_verdict(Verdict.UNAVAILABLE, _REFUSED))
+        except Exception:
+            module.send(encode_verdict(Verdict.UNAVAILABLE, _REFUSED))
+            raise
         finally:
-            self._connections -= 1
             module.close()
 
 
