@@ -189,6 +189,10 @@ class Peer:
     async def close(self) -> None:
         await self.socket.close()
 
+    def abort(self) -> None:
+        """Be gone without a word, also where nothing was read."""
+        self.socket.transport.abort()
+
     async def hear_end(self) -> tuple[int | None, str]:
         """Return code and reason with which the relay ends this, skipping frames."""
         try:
@@ -197,6 +201,13 @@ class Peer:
                     await self.socket.recv()
         except ConnectionClosed:
             return self.socket.close_code, self.socket.close_reason or ""
+
+
+async def until_links_are(relay: Relay, count: int) -> None:
+    """Wait until the relay has so many links."""
+    async with asyncio.timeout(20):
+        while relay.health().links != count:  # noqa: ASYNC110  it tells nobody of them
+            await asyncio.sleep(0.02)
 
 
 async def _text_of(socket: ClientConnection) -> bytes:

@@ -1,0 +1,390 @@
+"""Each refusal and each rule of the mailboxes, one by one."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushmfa.errors import LimitError, MalformedError, StoreError
+from pushmfa.relay.limits import Rate, RelayLimits
+from pushmfa.relay.mailboxes import Link, Mailboxes, Send, Waiting
+from pushmfa.relay.remembered import MAX_SEEN, SEEN_SECONDS
+from pushmfa.store.relay_rows import RelayRows
+from pushmfa.terms import EnvelopeId, MailboxId, Role, WakeUp
+from pushmfa.wire.envelope import Sealed
+from pushmfa.wire.link import (
+    Accepted,
+    Allow,
+    Envelope,
+    Received,
+    RefusalReason,
+    Refused,
+    Stored,
+    Withdraw,
+)
+
+HOST, DEVICE, OTHER, BOTH = (MailboxId(bytes([n]) * 16) for n in (1, 2, 3, 4))
+NOW = 1000.0
+
+
+class FakeWaker:
+    """Says that it sent, and remembers what."""
+
+    def __init__(self) -> None:
+        self.woken: list[tuple[MailboxId, EnvelopeId]] = []
+
+    def wake(self, mailbox: MailboxId, envelope_id: EnvelopeId) -> WakeUp:
+        """Pretend to send."""
+        self.woken.append((mailbox, envelope_id))
+        return WakeUp.SENT
+
+
+class World:
+    """Mailboxes on a real file, with a host and a device that know each other."""
+
+    def __init__(self, folder: Path, limits: RelayLimits) -> None:
+        self.limits = limits
+        self.waker = FakeWaker()
+        self.rows = RelayRows.open(
+            folder / "relay.db", max_mailboxes=100, keep_days=30, now=lambda: NOW
+        )
+        self.restart()
+        self.host = self.open(Role.HOST, HOST, BOTH)
+        device = self.open(Role.DEVICE, DEVICE)
+        self.mailboxes.allow(device, allow_of(HOST), NOW)
+        self.mailboxes.close(device)
+
+    def restart(self) -> None:
+        self.mailboxes = Mailboxes(self.rows, self.limits, self.waker, NOW)
+
+    def open(self, role: Role, *mailboxes: MailboxId) -> Link:
+        link = link_of(role, *mailboxes)
+        self.mailboxes.open(link, NOW)
+        return link
+
+    def take(self, link: Link, envelope: Envelope, now: float = NOW) -> list[Send]:
+        return self.mailboxes.take(link, envelope, now)
+
+    def reason(self, link: Link, envelope: Envelope, now: float = NOW) -> RefusalReason:
+        [send] = self.take(link, envelope, now)
+        assert send.link is link
+        assert isinstance(send.frame, Refused)
+        assert send.frame.id == envelope.id
+        return send.frame.reason
+
+    def waiting(self, role: Role, mailbox: MailboxId, now: float = NOW) -> list[Stored]:
+        link = link_of(role, mailbox)
+        waiting = self.mailboxes.open(link, now)
+        frames = [self.mailboxes.stored(link, one, now) for one in waiting]
+        self.mailboxes.close(link)
+        return [frame for frame in frames if frame is not None]
+
+
+@pytest.fixture
+def limits() -> RelayLimits:
+    return RelayLimits()
+
+
+@pytest.fixture
+def world(tmp_path: Path, limits: RelayLimits) -> Iterator[World]:
+    world = World(tmp_path, limits)
+    yield world
+    world.rows.close()
+
+
+def small(**changes: Any) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("limits", [replace(RelayLimits(), **changes)])
+
+
+def link_of(role: Role, *mailboxes: MailboxId, hears: bool = True) -> Link:
+    features = frozenset({"accepted"} if hears else ())
+    return Link(role, frozenset(mailboxes), features, "192.0.2.1")
+
+
+def allow_of(*senders: MailboxId) -> Allow:
+    return Allow(mailbox=DEVICE, senders=senders)
+
+
+def envelope_of(number: int, **changes: Any) -> Envelope:
+    fields: dict[str, Any] = {
+        "id": EnvelopeId(number.to_bytes(16)),
+        "to": DEVICE,
+        "sender": HOST,
+        "lifetime": 60,
+        "sealed": Sealed(bytes(100)),
+    }
+    return Envelope(**fields | changes)
+
+
+def ids(frames: Iterable[Stored]) -> list[int]:
+    return [int.from_bytes(frame.id) for frame in frames]
+
+
+def test_sender_that_is_not_open_is_refused(world: World) -> None:
+    for to in (DEVICE, HOST, OTHER):
+        envelope = envelope_of(1, sender=OTHER, to=to)
+        assert world.reason(world.host, envelope) is RefusalReason.NOT_OPEN
+
+
+def test_device_takes_only_from_whom_it_allows(world: World) -> None:
+    stranger = world.open(Role.HOST, OTHER)
+    envelope = envelope_of(1, sender=OTHER)
+    assert world.reason(stranger, envelope) is RefusalReason.NOT_ALLOWED
+    # Nor does being open make a device take it.
+    world.open(Role.DEVICE, DEVICE)
+    assert world.reason(stranger, envelope) is RefusalReason.NOT_ALLOWED
+
+
+def test_mailbox_without_a_list_takes_nothing_from_hosts(world: World) -> None:
+    envelope = envelope_of(1, to=OTHER)
+    assert world.reason(world.host, envelope) is RefusalReason.NOT_ALLOWED
+    assert (
+        world.reason(world.host, envelope_of(2, to=BOTH)) is RefusalReason.NOT_ALLOWED
+    )
+
+
+def test_device_sends_only_to_known_hosts(world: World) -> None:
+    device = world.open(Role.DEVICE, DEVICE)
+    envelope = envelope_of(1, sender=DEVICE, to=OTHER)
+    assert world.reason(device, envelope) is RefusalReason.NOT_ALLOWED
+    world.mailboxes.close(world.host)
+    [send] = world.take(device, envelope_of(2, sender=DEVICE, to=HOST))
+    assert isinstance(send.frame, Accepted)
+    assert ids(world.waiting(Role.HOST, HOST)) == [2]
+
+
+def test_both_who_hold_one_key_meet_without_a_list(world: World) -> None:
+    # The host's link has it open: the device's greeting goes there at once.
+    device = world.open(Role.DEVICE, BOTH)
+    greeting = envelope_of(1, sender=BOTH, to=BOTH)
+    assert world.take(device, greeting) == [Send(world.host, greeting)]
+    answer = envelope_of(2, sender=BOTH, to=BOTH)
+    assert world.take(world.host, answer) == [Send(device, answer)]
+
+
+def test_attack_envelope_never_goes_to_the_role_of_its_sender(world: World) -> None:
+    # Whoever else holds the enrollment's key as a host hears nothing of the host's.
+    thief = world.open(Role.HOST, BOTH)
+    [send] = world.take(world.host, envelope_of(1, sender=BOTH, to=BOTH))
+    assert send.link is world.host
+    assert isinstance(send.frame, Accepted)
+    assert world.waiting(Role.HOST, BOTH) == []
+    waiting = Waiting(BOTH, envelope_of(1).id)
+    assert world.mailboxes.stored(thief, waiting, NOW) is None
+    assert ids(world.waiting(Role.DEVICE, BOTH)) == [1]
+
+
+def test_every_link_of_the_other_role_gets_it_and_a_later_one_too(world: World) -> None:
+    tabs = [world.open(Role.DEVICE, DEVICE) for _ in range(2)]
+    envelope = envelope_of(1)
+    assert world.take(world.host, envelope) == [Send(tab, envelope) for tab in tabs]
+    assert world.waker.woken == []
+    # A phone whose link is half open gets it when it dials again.
+    assert ids(world.waiting(Role.DEVICE, DEVICE, NOW + 59)) == [1]
+    assert world.waiting(Role.DEVICE, DEVICE, NOW + 60) == []
+
+
+def test_nobody_there_means_accepted_and_woken(world: World) -> None:
+    envelope = envelope_of(1)
+    accepted = Accepted(id=envelope.id, wakeup=WakeUp.SENT)
+    assert world.take(world.host, envelope) == [Send(world.host, accepted)]
+    assert world.waker.woken == [(DEVICE, envelope.id)]
+
+
+def test_accepted_is_not_told_to_whom_it_means_nothing(world: World) -> None:
+    deaf = link_of(Role.HOST, HOST, hears=False)
+    world.mailboxes.open(deaf, NOW)
+    assert world.take(deaf, envelope_of(1)) == []
+    assert ids(world.waiting(Role.DEVICE, DEVICE)) == [1]
+
+
+def test_copy_is_dropped_without_a_word(world: World) -> None:
+    world.take(world.host, envelope_of(1))
+    assert world.take(world.host, envelope_of(1, sealed=Sealed(bytes(99)))) == []
+    device = world.open(Role.DEVICE, DEVICE)
+    assert world.take(world.host, envelope_of(1)) == []
+    received = Received(mailbox=DEVICE, id=envelope_of(1).id)
+    assert world.mailboxes.received(device, received, NOW)
+    assert not world.mailboxes.received(device, received, NOW)
+    later = NOW + SEEN_SECONDS - 1
+    world.mailboxes.purge(later)
+    assert world.take(world.host, envelope_of(1), later) == []
+    world.mailboxes.purge(later + 2)
+    assert len(world.take(world.host, envelope_of(1), later + 2)) == 1
+
+
+def test_known_ids_of_a_mailbox_are_bounded(world: World) -> None:
+    device = world.open(Role.DEVICE, DEVICE)
+    for number in range(MAX_SEEN + 10):
+        now = NOW + number / 10
+        world.take(world.host, envelope_of(number), now)
+        received = Received(mailbox=DEVICE, id=envelope_of(number).id)
+        assert world.mailboxes.received(device, received, now)
+    box = world.mailboxes._boxes[DEVICE]
+    assert len(box._seen) == MAX_SEEN
+
+
+def test_stored_says_the_lifetime_that_is_left(world: World) -> None:
+    world.take(world.host, envelope_of(1))
+    [frame] = world.waiting(Role.DEVICE, DEVICE, NOW + 12.3)
+    assert frame.lifetime == 47
+    [frame] = world.waiting(Role.DEVICE, DEVICE, NOW + 58.9)
+    assert frame.lifetime == 1
+    assert world.waiting(Role.DEVICE, DEVICE, NOW + 59.1) == []
+
+
+def test_withdrawn_is_not_delivered_not_even_by_a_link_that_waits(world: World) -> None:
+    world.take(world.host, envelope_of(1))
+    device = link_of(Role.DEVICE, DEVICE)
+    waiting = world.mailboxes.open(device, NOW)
+    withdraw = Withdraw(id=envelope_of(1).id, to=DEVICE, sender=HOST)
+    world.mailboxes.withdraw(world.host, withdraw, NOW)
+    assert [world.mailboxes.stored(device, one, NOW) for one in waiting] == [None]
+
+
+def test_attack_withdraw_of_what_another_sent(world: World) -> None:
+    world.take(world.host, envelope_of(1))
+    other = world.open(Role.HOST, OTHER)
+    id_ = envelope_of(1).id
+    world.mailboxes.withdraw(other, Withdraw(id=id_, to=DEVICE, sender=OTHER), NOW)
+    with pytest.raises(MalformedError):
+        world.mailboxes.withdraw(other, Withdraw(id=id_, to=DEVICE, sender=HOST), NOW)
+    world.mailboxes.withdraw(other, Withdraw(id=id_, to=BOTH, sender=OTHER), NOW)
+    assert ids(world.waiting(Role.DEVICE, DEVICE)) == [1]
+
+
+def test_attack_received_from_whoever_does_not_own_the_mailbox(world: World) -> None:
+    world.take(world.host, envelope_of(1))
+    received = Received(mailbox=DEVICE, id=envelope_of(1).id)
+    with pytest.raises(MalformedError):
+        world.mailboxes.received(world.host, received, NOW)
+    # In an enrollment both own it; the sender does not acknowledge for the reader.
+    world.take(world.host, envelope_of(2, sender=BOTH, to=BOTH))
+    received = Received(mailbox=BOTH, id=envelope_of(2).id)
+    assert not world.mailboxes.received(world.host, received, NOW)
+    assert ids(world.waiting(Role.DEVICE, BOTH)) == [2]
+
+
+def test_allow_list_is_for_devices_and_their_own_mailboxes(world: World) -> None:
+    with pytest.raises(MalformedError):
+        world.mailboxes.allow(world.host, Allow(mailbox=HOST, senders=()), NOW)
+    other = world.open(Role.DEVICE, OTHER)
+    with pytest.raises(MalformedError):
+        world.mailboxes.allow(other, allow_of(OTHER), NOW)
+
+
+def test_host_that_is_allowed_no_longer_is_not_delivered(world: World) -> None:
+    world.take(world.host, envelope_of(1))
+    device = link_of(Role.DEVICE, DEVICE)
+    waiting = world.mailboxes.open(device, NOW)
+    world.mailboxes.allow(device, allow_of(OTHER), NOW)
+    assert [world.mailboxes.stored(device, one, NOW) for one in waiting] == [None]
+    assert world.reason(world.host, envelope_of(2)) is RefusalReason.NOT_ALLOWED
+
+
+@small(changed_lists=Rate(2, 1))
+def test_lists_may_not_change_without_end(world: World) -> None:
+    device = world.open(Role.DEVICE, DEVICE)
+    world.mailboxes.allow(device, allow_of(OTHER), NOW)
+    with pytest.raises(LimitError):
+        world.mailboxes.allow(device, allow_of(HOST), NOW)
+    # To say the same again, as at every hello, costs nothing.
+    for _ in range(10):
+        world.mailboxes.allow(device, allow_of(OTHER), NOW)
+    world.mailboxes.allow(device, allow_of(HOST), NOW + 1)
+
+
+@small(host_envelopes=Rate(2, 1), device_envelopes=Rate(1, 1))
+def test_envelopes_of_a_mailbox_are_counted(world: World) -> None:
+    device = world.open(Role.DEVICE, DEVICE)
+    for link, sender, to, burst in (
+        (world.host, HOST, DEVICE, 2),
+        (device, DEVICE, HOST, 1),
+    ):
+        for number in range(burst):
+            world.take(link, envelope_of(number, sender=sender, to=to))
+        refused = envelope_of(9, sender=sender, to=to)
+        assert world.reason(link, refused) is RefusalReason.TOO_MANY
+        assert len(world.take(link, refused, NOW + 1)) == 1
+
+
+@small(mailbox_envelopes=3)
+def test_what_nobody_has_seen_makes_no_room(world: World) -> None:
+    for number in range(3):
+        world.take(world.host, envelope_of(number))
+    assert world.reason(world.host, envelope_of(3)) is RefusalReason.MAILBOX_FULL
+    assert ids(world.waiting(Role.DEVICE, DEVICE)) == [0, 1, 2]
+    # Now all were delivered once: the oldest makes room.
+    assert len(world.take(world.host, envelope_of(4))) == 1
+    assert ids(world.waiting(Role.DEVICE, DEVICE)) == [1, 2, 4]
+
+
+@small(mailbox_bytes=350)
+def test_mailbox_is_bounded_in_bytes_too(world: World) -> None:
+    for number in range(3):
+        world.take(world.host, envelope_of(number))
+    refused = envelope_of(3)
+    assert world.reason(world.host, refused) is RefusalReason.MAILBOX_FULL
+    assert len(world.take(world.host, envelope_of(4, sealed=Sealed(bytes(50))))) == 1
+    assert ids(world.waiting(Role.DEVICE, DEVICE)) == [0, 1, 2, 4]
+    big = envelope_of(5, sealed=Sealed(bytes(300)))
+    assert len(world.take(world.host, big)) == 1
+    assert ids(world.waiting(Role.DEVICE, DEVICE)) == [4, 5]
+
+
+@small(total_envelopes=1)
+def test_attack_relay_filled_by_strangers_still_delivers_to_who_is_there(
+    world: World,
+) -> None:
+    stranger = world.open(Role.HOST, OTHER)
+    world.take(stranger, envelope_of(1, sender=OTHER, to=OTHER))
+    assert world.reason(world.host, envelope_of(2)) is RefusalReason.MAILBOX_FULL
+    device = world.open(Role.DEVICE, DEVICE)
+    envelope = envelope_of(3)
+    assert world.take(world.host, envelope) == [Send(device, envelope)]
+    assert world.take(world.host, envelope) == []
+    world.mailboxes.purge(NOW + 60)
+    assert world.mailboxes.remembered_count == 0
+
+
+def test_restart_keeps_lists_hosts_and_long_lived_envelopes(world: World) -> None:
+    world.take(world.host, envelope_of(1, lifetime=120))
+    world.take(world.host, envelope_of(2, lifetime=121))
+    world.take(world.host, envelope_of(3, lifetime=500))
+    device = world.open(Role.DEVICE, DEVICE)
+    received = Received(mailbox=DEVICE, id=envelope_of(3).id)
+    assert world.mailboxes.received(device, received, NOW)
+    world.restart()
+    device = world.open(Role.DEVICE, DEVICE)
+    assert ids(world.waiting(Role.DEVICE, DEVICE)) == [2]
+    [send] = world.take(device, envelope_of(4, sender=DEVICE, to=HOST))
+    assert isinstance(send.frame, Accepted)
+    host = world.open(Role.HOST, HOST)
+    envelope = envelope_of(5)
+    assert world.take(host, envelope) == [Send(device, envelope)]
+
+
+def test_broken_disk_stops_no_login_that_needs_none(world: World) -> None:
+    device = world.open(Role.DEVICE, DEVICE)
+    world.rows._database.query("PRAGMA query_only=ON")
+    other = world.open(Role.HOST, OTHER)
+    trouble: StoreError | None = world.mailboxes.trouble
+    assert trouble is not None
+    envelope = envelope_of(1, lifetime=600)
+    assert world.take(world.host, envelope) == [Send(device, envelope)]
+    answer = envelope_of(2, sender=DEVICE, to=OTHER)
+    assert world.take(device, answer) == [Send(other, answer)]
+    with pytest.raises(StoreError):
+        world.mailboxes.allow(device, allow_of(OTHER), NOW)
+    with pytest.raises(StoreError):
+        world.mailboxes.purge(NOW)
+
+
+def test_counts_name_nobody_and_are_right(world: World) -> None:
+    assert world.mailboxes.open_count == 2
+    world.take(world.host, envelope_of(1))
+    assert world.mailboxes.remembered_count == 1
+    world.mailboxes.close(world.host)
+    assert world.mailboxes.open_count == 0
