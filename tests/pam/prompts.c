@@ -2,12 +2,19 @@
 
 #include "prompts.h"
 #include "report.h"
+#include "wipe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+
+static void
+expect_wipe(const char *answer)
+{
+    wipe_expect(answer, answer == NULL ? 0 : strlen(answer));
+}
 
 /* libpam itself needs descriptors after the module has returned. */
 static void
@@ -123,6 +130,8 @@ prompts_converse(int count, const struct pam_message **messages,
     char text[SCRIPT_TEXT];
     const char *answer;
 
+    if (wipe_is_due())
+        fail(0, "an answer was not wiped");
     if (count != 1)
         fail(0, "%d messages in one call", count);
     if (line == NULL) {
@@ -139,8 +148,11 @@ prompts_converse(int count, const struct pam_message **messages,
     if (strcmp(answer, "NO-RESPONSE") == 0)
         return PAM_SUCCESS;
     *responses = calloc(1, sizeof(**responses));
-    if (*responses != NULL && messages[0]->msg_style == PAM_PROMPT_ECHO_ON)
-        (*responses)->resp = make_answer(prompts, answer);
+    if (*responses == NULL || messages[0]->msg_style != PAM_PROMPT_ECHO_ON)
+        return PAM_SUCCESS;
+    (*responses)->resp = make_answer(prompts, answer);
+    if (messages[0]->msg[0] == 'p') /* libpam's own "login: " is no secret */
+        expect_wipe((*responses)->resp);
     return PAM_SUCCESS;
 }
 
@@ -149,6 +161,8 @@ prompts_end(const struct prompts *prompts)
 {
     const struct lines *lines = &prompts->script->section[SECTION_PROMPTS];
 
+    if (wipe_is_due())
+        fail(0, "an answer was not wiped");
     if (prompts->next < lines->count)
         fail(lines->line[prompts->next].number, "never shown");
 }
