@@ -1,5 +1,6 @@
 """One request over control.sock, understood: who calls, for whom, and may they."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -99,7 +100,8 @@ async def ask(parts: Parts, call: Call, kind: Kind, text: str) -> tuple[End, str
                 lifetime=waiting.lifetime,
             )
         )
-        return await waiting.ended, waiting.attempt_id
+        # Shielded: a caller that leaves must not take the attempt's end with it.
+        return await asyncio.shield(waiting.ended), waiting.attempt_id
     finally:
         waiting.cancel(Cause.HANGUP)
 

@@ -287,7 +287,8 @@ class Logins:
         live.timer.cancel()
         self._live.pop(closed.challenge_id, None)
         self._standing.release(closed, live.context.lane)
-        live.ended.set_result(end)
+        if not live.ended.done():
+            live.ended.set_result(end)
         # After the future's callbacks: the terminal hears before the devices do.
         asyncio.get_running_loop().call_soon(self._tell_outcome, live)
 
