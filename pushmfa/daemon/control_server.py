@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Final
 
 from pushmfa.daemon.acceptor import Acceptor
@@ -170,11 +171,14 @@ class Caller(Exchange):
             await asyncio.gather(reading, working, return_exceptions=True)
 
     async def _read_on(self) -> None:
-        while True:
-            try:
-                await self._lines.put(await self._line())
-            except (CallerGoneError, MalformedError):
-                return
+        """Keep lines for `next_request`; return when there can be no more.
+
+        Attack: lines that nobody asked for, behind which a caller that has gone would
+        not be seen. One may wait; whoever sends more is treated as gone.
+        """
+        with suppress(CallerGoneError, MalformedError, asyncio.QueueFull):
+            while True:
+                self._lines.put_nowait(await self._line())
 
     async def _line(self) -> bytes:
         try:
