@@ -12,6 +12,7 @@ from pushmfa.login.numbers import (
     QUARANTINE,
     RestingNumber,
     choose_number,
+    first_and_count,
     still_resting,
 )
 from pushmfa.terms import AttemptId, Cause, Verdict
@@ -63,7 +64,10 @@ class Standing:
         resting = still_resting(self._resting.get(uid, ()), now)
         taken = {rest.number for rest in resting} | set(shown)
         number = choose_number(self._digits, taken, secrets.randbits(128))
-        if number is None:
+        # Attack: a process of the user's begins and leaves until every number rests.
+        # Half of them are for logins only.
+        is_spent = 2 * len(taken) >= first_and_count(self._digits)[1]
+        if number is None or (is_spent and lane is Lane.CONTROL):
             return End(Verdict.THROTTLED, Cause.LIMIT)
         self._throttles[account] = state
         return number
