@@ -138,10 +138,11 @@ def write_act(parts: Parts, call: Call, act: str, device: Device | None) -> None
 def finish(
     parts: Parts, call: Call, act: str, device: Device, notice: NoticeKind
 ) -> control.Done:
-    """Write down what was done to device, tell the owner's devices, and reply."""
-    write_act(parts, call, act, device)
+    """Tell the owner's devices what was done to device, write it down, and reply."""
+    # The owner first: what was done must be told even if the disk is full.
     by = "root" if call.uid == 0 else call.account.name
     parts.notices.tell(call.account, device, notice, by)
+    write_act(parts, call, act, device)
     return control.Done(user=call.account.name, device=info_of(device))
 
 

@@ -37,8 +37,11 @@ async def revoke_device(
     text = f"Revoke the device {make_harmless(device.label, 64)}."
     await need_approval(parts, call, Kind.REVOKE, text)
     now = parts.clock.now()
-    revoked = parts.registry.revoke(_current(parts, device), call.uid, now)
-    parts.logins.device_gone(device.device_id)
+    try:
+        revoked = parts.registry.revoke(_current(parts, device), call.uid, now)
+    finally:
+        # A revocation counts even if the disk refuses it.
+        parts.logins.device_gone(device.device_id)
     parts.notices.tell_revoked(revoked, now)
     return finish(parts, call, "revoke", revoked, NoticeKind.DEVICE_REVOKED)
 
@@ -63,8 +66,10 @@ async def report_lost(
     device = _find(parts, call, request.device)
     if device.lost_at is not None:
         raise UsageError(f"{make_harmless(device.label, 64)} is reported lost already")
-    lost = parts.registry.report_lost(device, call.uid, parts.clock.now())
-    parts.logins.device_gone(device.device_id)
+    try:
+        lost = parts.registry.report_lost(device, call.uid, parts.clock.now())
+    finally:
+        parts.logins.device_gone(device.device_id)
     return finish(parts, call, "lost", lost, NoticeKind.DEVICE_LOST)
 
 
