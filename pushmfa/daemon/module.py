@@ -52,6 +52,10 @@ class ModuleConnection:
             datagram, _, flags, _ = self._socket.recvmsg(MAX_DATAGRAM + 1)
         except BlockingIOError:
             return
+        except ConnectionResetError:
+            # Said once if the module left something of ours unread; what it sent
+            # before, a typed line above all, still comes (measured).
+            return
         except OSError:
             datagram, flags = b"", 0
         if flags & socket.MSG_TRUNC:
