@@ -135,6 +135,7 @@ class Parts:
                 *("--force", "--label", DEVICE_LABEL),
             )
             digits = device.expect(r"(?<!\d)(\d{3}) ?(\d{3})(?!\d)", _ENROLL)
+            host.expect("six digits", _ENROLL)
             host.send_line(digits[1] + digits[2])
             for terminal in (host, device):
                 status = terminal.wait(_ENROLL)

@@ -17,6 +17,8 @@ _TAIL_LINES: Final = 20
 _LONGEST_LOG_LINE: Final = 400
 _GRACE: Final = 5.0
 """Seconds from SIGTERM to SIGKILL."""
+_FORK: Final = 1.0
+"""Seconds until nsenter has surely started its program."""
 _LOOK_EVERY: Final = 0.02
 
 
@@ -46,14 +48,24 @@ def end_entered(
     for number in (first, signal.SIGKILL):
         if process.poll() is not None:
             return
-        inside = next(iter(children_of(process.pid)), process.pid)
         with contextlib.suppress(ProcessLookupError):
-            os.kill(inside, number)
+            os.kill(_find_inside(process), number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(grace)
     if process.poll() is None:
         process.kill()
         process.wait()
+
+
+def _find_inside(process: subprocess.Popen[AnyStr]) -> int:
+    """Return the process id of the program that nsenter starts, or has started."""
+    deadline = time.monotonic() + _FORK
+    while process.poll() is None and time.monotonic() < deadline:
+        children = children_of(process.pid)
+        if children:
+            return children[0]
+        time.sleep(_LOOK_EVERY)
+    return process.pid
 
 
 def run_entered(

@@ -191,8 +191,12 @@ class Sandbox:
         environment: Mapping[str, str] | None = None,
     ) -> Terminal:
         """Start argv inside, on a terminal of its own; closed with the sandbox."""
-        command = [*self.become(user), *argv]
-        terminal = Terminal(command, self.environment(environment), enter=self.enter())
+        terminal = Terminal(
+            [*self.become(user), *argv],
+            self.environment(environment),
+            enter=self.enter(),
+            name=os.path.basename(argv[0]),
+        )
         self._terminals.append(terminal)
         return terminal
 

@@ -17,7 +17,7 @@ import subprocess
 import termios
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pushmfa.demo.processes import end_entered
@@ -57,13 +57,16 @@ class Terminal:
         environment: Mapping[str, str],
         *,
         enter: Sequence[str] = (),
+        name: str | None = None,
     ) -> None:
         """Start argv as leader of a session that this terminal controls.
 
         enter: what stands in front to bring it into the sandbox. The session is
         made behind it, so that the program sees ids of its own PID namespace.
+        name: what messages call the program, if not the first of argv.
         """
         self.argv = tuple(argv)
+        self._name = name or os.path.basename(self.argv[0])
         self._is_entered = bool(enter)
         self._start = time.monotonic()
         self._raw = b""
@@ -75,14 +78,15 @@ class Terminal:
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", ROWS, COLUMNS, 0, 0))
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - the demo's own programs
-                [*enter, "setsid", "--ctty", *argv],
-                stdin=slave,
-                stdout=slave,
-                stderr=slave,
-                env=dict(environment),
-                start_new_session=self._is_entered,
-            )
+            with _default_interrupt():
+                self._process = subprocess.Popen(  # noqa: S603 - our own programs
+                    [*enter, "setsid", "--ctty", *argv],
+                    stdin=slave,
+                    stdout=slave,
+                    stderr=slave,
+                    env=dict(environment),
+                    start_new_session=self._is_entered,
+                )
         finally:
             os.close(slave)
         # A thread, so that each line gets its time while nobody waits for it.
@@ -177,10 +181,6 @@ class Terminal:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(_GRACE)
 
-    @property
-    def _name(self) -> str:
-        return os.path.basename(self.argv[0])
-
     def _read(self) -> None:
         """Take what comes, note the time of new lines, until the program ends."""
         while not self._is_closing:
@@ -206,3 +206,21 @@ class Terminal:
             self._times += [self.elapsed] * (begun - len(self._times))
             self._changed.notify_all()
         return bool(chunk)
+
+
+@contextlib.contextmanager
+def _default_interrupt() -> Iterator[None]:
+    """Have what is started meanwhile obey Ctrl-C.
+
+    Whoever runs us in the background may have it ignored, and children inherit that.
+    """
+    handler = signal.getsignal(signal.SIGINT)
+    is_ours = threading.current_thread() is threading.main_thread()
+    if handler is not signal.SIG_IGN or not is_ours:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)

@@ -4,7 +4,6 @@ import ctypes
 import hashlib
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,41 +56,35 @@ def _descendants(pid: int) -> Iterator[int]:
             yield from _descendants(child)
 
 
-def pid_namespaces() -> set[str]:
-    """The PID namespaces in use on this machine, but for ours."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                found.add(os.readlink(entry / "ns/pid"))
-            except OSError:
-                continue  # it ended meanwhile
-    return found - {os.readlink("/proc/self/ns/pid")}
-
-
 class Machine:
     """The machine at the moment when this is made."""
 
-    def __init__(self, *, with_files: bool = True) -> None:
-        """Look at everything; with_files: at /etc and /var too."""
+    def __init__(self, temporary: Path, *, with_files: bool = True) -> None:
+        """Look at everything; with_files: at /etc and /var too.
+
+        temporary: the folder for temporary files of what is looked at alone; another
+        demo may run at the same time. So may other processes: those below this one
+        count, and every orphan of them comes back to it.
+        """
         _adopt_orphans()
+        self._temporary = temporary
         self._with_files = with_files
         self._seen = self._look()
 
     def _look(self) -> dict[str, set[object]]:
         mounts = Path("/proc/self/mountinfo").read_text()
         files = _listing("/etc", "/var") if self._with_files else {}
-        temporary = os.listdir(tempfile.gettempdir())
         return {
             "files": set(files.items()),
             "mounts": set(mounts.splitlines()),
             "descendants": set(_descendants(os.getpid())),
-            "PID namespaces": set(pid_namespaces()),
-            "folders": {name for name in temporary if name.startswith("pushmfa-demo-")},
+            "temporary": set(os.listdir(self._temporary)),
         }
 
     def difference(self) -> dict[str, set[object]]:
         """Return what is not now as it was; {} if nothing has changed."""
         now = self._look()
         changed = {name: now[name] ^ seen for name, seen in self._seen.items()}
+        # What a test before this one left to end by itself may do so.
+        changed["descendants"] &= now["descendants"]
         return {name: found for name, found in changed.items() if found}
