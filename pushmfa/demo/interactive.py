@@ -33,8 +33,10 @@ and then, as {USER} (password: {password}):
 
     sudo -k id
     su - bob                     (password: {sandbox.people["bob"].password})
+    pushmfa status
 
-Each time type the number that it shows here. With the password instead of a key:
+Each time a number appears there and a card here; type the number at the card.
+To log in with the password instead of a key:
 
     ssh -F {config} demo-password
 
@@ -45,7 +47,7 @@ Logs: {sandbox.folder}/logs. Ctrl-C here ends it all and leaves nothing behind.
 
 
 def show_device(sandbox: Sandbox, parts: Parts) -> int:
-    """Run the device on this terminal until it ends; return its exit status.
+    """Run the device on this terminal until it ends or Ctrl-C; return the status.
 
     Raises PushmfaError if a service ends meanwhile.
     """
@@ -63,6 +65,8 @@ def show_device(sandbox: Sandbox, parts: Parts) -> int:
             sandbox.check()
             time.sleep(_LOOK_EVERY)
         return process.returncode
+    except KeyboardInterrupt:
+        return 0  # as explain() said
     finally:
         end_entered(process, signal.SIGTERM, _GRACE)
         if saved is not None:

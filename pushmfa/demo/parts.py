@@ -4,11 +4,12 @@ Each is the command that people use, started as a child process.
 """
 
 import os
+import shlex
 import subprocess
 from collections.abc import Sequence
 from typing import Final
 
-from pushmfa.demo.sandbox import PRIVATE, Sandbox
+from pushmfa.demo.sandbox import BIN, PRIVATE, Sandbox
 from pushmfa.demo.sshd import find_port
 from pushmfa.demo.terminal import Terminal
 from pushmfa.errors import PushmfaError
@@ -101,10 +102,22 @@ class Parts:
         ):
             (folder / name).write_text(text)
             (folder / name).chmod(0o644)
+        self._bring_command()
         for user in ("pushmfa", "pushmfa-relay"):
             state = sandbox.path(f"/var/lib/{user}")
             state.mkdir(mode=0o700, exist_ok=True)
             os.chown(state, *sandbox.ids(user))
+
+    def _bring_command(self) -> None:
+        """Let everybody inside type `pushmfa`."""
+        folder = self._sandbox.path(BIN)
+        folder.mkdir(exist_ok=True)
+        script = folder / "pushmfa"
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(self.pushmfa)} "$@"\n')
+        script.chmod(0o755)
+        profile = self._sandbox.path("/etc/profile.d")
+        profile.mkdir(exist_ok=True)
+        (profile / "pushmfa-demo.sh").write_text(f'PATH="{BIN}:$PATH"\n')
 
     def start(self) -> None:
         """Start relay and daemon; return when both say that they are ready."""

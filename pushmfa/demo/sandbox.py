@@ -28,13 +28,12 @@ from pushmfa.demo.accounts import (
 from pushmfa.demo.holder import HOST_NAME
 from pushmfa.demo.namespace import Namespace
 from pushmfa.demo.processes import Child, NotifySocket, run_entered
+from pushmfa.demo.stacks import BIN as BIN
+from pushmfa.demo.stacks import PRIVATE as PRIVATE
 from pushmfa.demo.stacks import write_rules, write_stacks
 from pushmfa.demo.terminal import Terminal
 from pushmfa.demo.tools import SYSTEM_PATH, find_tool, make_key
 from pushmfa.errors import NotPermittedError, PushmfaError, UsageError
-
-PRIVATE: Final = "/run/pushmfa-demo"
-"""Inside: the module, and what belongs to nobody else."""
 
 _TOOLS: Final = (
     *("chpasswd", "cp", "nsenter", "setpriv", "setsid", "unshare"),

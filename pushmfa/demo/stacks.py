@@ -6,6 +6,14 @@ They are what docs/pam-recipes.md recommends, without what depends on the machin
 from pathlib import Path
 from typing import Final
 
+from pushmfa.demo.tools import SYSTEM_PATH
+
+PRIVATE: Final = "/run/pushmfa-demo"
+"""Inside: the module, and what belongs to nobody else."""
+
+BIN: Final = f"{PRIVATE}/bin"
+"""Inside: the folder of the command pushmfa, in everybody's PATH."""
+
 _ASK: Final = "auth [success=ok default=die] {module}"
 _PASSWORD: Final = "auth requisite pam_unix.so"  # noqa: S105 - a line of PAM
 _ACCOUNT: Final = "account required pam_unix.so"
@@ -30,10 +38,10 @@ STACKS: Final = {
 }
 """Service name to stack; `{module}` is the module with its arguments."""
 
-_SUDOERS: Final = """\
+_SUDOERS: Final = f"""\
 Defaults env_reset, !mail_badpass, !mail_no_user, !mail_no_host, !mail_no_perms
 Defaults lecture=never, passwd_tries=3
-Defaults secure_path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+Defaults secure_path="{BIN}:{SYSTEM_PATH}"
 root ALL=(ALL:ALL) ALL
 ALL ALL=(ALL:ALL) ALL
 #includedir /etc/sudoers.d
