@@ -40,12 +40,12 @@ def verify_hello(hello: Hello, *, nonce: Nonce, names: Set[str]) -> Peer:
     #     nonce on to it, and its hello on to us.
     if statement.relay not in names:
         raise VerificationError("the hello names another relay")
-    # (5) The owner of each mailbox signed exactly these bytes.
+    # (5) No key twice.
+    if len({proof.key for proof in hello.mailboxes}) != len(hello.mailboxes):
+        raise VerificationError("a key stands twice in the hello")
+    # (6) The owner of each mailbox signed exactly these bytes.
     #     Attack: a mailbox claimed by whoever learned its id.
     for proof in hello.mailboxes:
         verify_signature(proof.key, Label.RELAY_HELLO, hello.statement, proof.signature)
-    # (6) No mailbox twice.
     mailboxes = frozenset(mailbox_id_of(proof.key) for proof in hello.mailboxes)
-    if len(mailboxes) != len(hello.mailboxes):
-        raise VerificationError("a key stands twice in the hello")
     return Peer(statement.role, mailboxes, frozenset(hello.features))

@@ -9,6 +9,7 @@
     silence, pings unanswered             20 + 20 s          close 1011 (fixed)
     mailboxes of one link                 64                 close 4400 (fixed)
     links                                 20,000             HTTP 503
+    links of one address                  a quarter of them  HTTP 429
     links without a hello, an address     64                 HTTP 429
     new connections, an address           60, then 2/s       HTTP 429
     refused hellos, an address            30, then 0.5/s     HTTP 429
@@ -43,6 +44,8 @@ PING_INTERVAL: Final = 20.0
 PING_TIMEOUT: Final = 20.0
 CLOSE_TIMEOUT: Final = 5.0
 MAX_FRAGMENTS: Final = 64
+SHARE: Final = 4
+"""One address may have one of SHARE parts of all links."""
 MAX_COUNTED: Final = 65_536
 """Addresses or mailboxes whose rate is counted at the same time."""
 

@@ -107,7 +107,7 @@ class Links:
         connection.send(encode_frame(Ready()))
         waiting = self._mailboxes.open(link, self._clock())
         self._connections[link] = connection
-        self._gate.links += 1
+        self._gate.begin_link(link.address)
         # Beside the reading, not before it: a peer that acknowledges each envelope
         # and a relay that reads none of it would wait for each other.
         sending = asyncio.create_task(self._send_waiting(link, connection, waiting))
@@ -115,7 +115,7 @@ class Links:
             await self._read(link, connection)
         finally:
             sending.cancel()
-            self._gate.links -= 1
+            self._gate.end_link(link.address)
             del self._connections[link]
             self._mailboxes.close(link)
 

@@ -120,7 +120,7 @@ class Mailboxes:
             return None
         left = entry.lifetime_left(now)
         if left < 1:
-            self._forget(box, entry, now)
+            self._forget(box, entry)
             return None
         entry.delivered = True
         envelope = entry.envelope
@@ -159,7 +159,7 @@ class Mailboxes:
         for entry in list(box):
             of_host = entry.role is Role.HOST
             if of_host and not self._is_welcome(entry.envelope, senders):
-                self._forget(box, entry, now)
+                self._forget(box, entry)
 
     def take(self, link: Link, envelope: Envelope, now: float) -> list[Send]:
         """Take an envelope from link; return what is to be sent to whom.
@@ -177,7 +177,7 @@ class Mailboxes:
         entry = Remembered(
             envelope, link.role, now + envelope.lifetime, delivered=bool(readers)
         )
-        is_remembered = self._remember(box, entry, now)
+        is_remembered = self._remember(box, entry)
         if readers:
             return [Send(reader, envelope) for reader in readers]
         if not is_remembered:
@@ -198,7 +198,7 @@ class Mailboxes:
         # In an enrollment both roles hold the mailbox: only the reader acknowledges.
         if entry is None or entry.role is link.role:
             return False
-        self._forget(box, entry, now)
+        self._forget(box, entry)
         return True
 
     def withdraw(self, link: Link, frame: Withdraw, now: float) -> None:
@@ -212,13 +212,12 @@ class Mailboxes:
         if box is None or entry is None or entry.role is not link.role:
             return
         if entry.envelope.sender == frame.sender:
-            self._forget(box, entry, now)
+            self._forget(box, entry)
 
     def purge(self, now: float) -> None:
         """Forget what expired; StoreError if the shelf does not work."""
         for mailbox, box in list(self._boxes.items()):
             self._drop_expired(box, now)
-            box.drop_seen(now)
             if box.is_idle:
                 del self._boxes[mailbox]
         for rates in self._rates.values():
@@ -265,24 +264,25 @@ class Mailboxes:
     def _drop_expired(self, box: Box[Link], now: float) -> None:
         for entry in list(box):
             if entry.lifetime_left(now) < 1:
-                self._forget(box, entry, now)
+                self._forget(box, entry)
+        box.drop_seen(now)
 
-    def _remember(self, box: Box[Link], entry: Remembered, now: float) -> bool:
+    def _remember(self, box: Box[Link], entry: Remembered) -> bool:
         surplus = box.surplus_with(entry.size, self._limits)
         if surplus is None or not self._totals.has_room_for(entry.size):
             # Delivered or refused by the caller; a second copy is known all the same.
             if entry.delivered:
-                box.mark_seen(entry.envelope.id, now)
+                box.mark_seen(entry)
             return False
         for old in surplus:
-            self._forget(box, old, now)
+            self._forget(box, old)
         if entry.envelope.lifetime > SHORT_LIFETIME:
             entry.kept = self._try(lambda: self._shelf.keep(entry.envelope, entry.role))
         box.add(entry)
         return True
 
-    def _forget(self, box: Box[Link], entry: Remembered, now: float) -> None:
-        box.remove(entry, now)
+    def _forget(self, box: Box[Link], entry: Remembered) -> None:
+        box.remove(entry)
         if entry.kept:
             envelope = entry.envelope
             self._try(lambda: self._shelf.forget(envelope.to, envelope.id))

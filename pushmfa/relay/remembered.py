@@ -10,11 +10,11 @@ from pushmfa.wire.link import Envelope
 
 L = TypeVar("L")
 
-SEEN_SECONDS: Final = 300.0
-"""How long the id of a forgotten envelope is still known, to drop a late copy."""
-
 MAX_SEEN: Final = 256
-"""Ids of forgotten envelopes that a mailbox knows, at most."""
+"""Ids of forgotten envelopes that a mailbox knows until their lifetime is over."""
+
+MAX_SEEN_OF_ALL: Final = 400_000
+"""The same of all mailboxes (60 MB); beyond it receivers alone drop late copies."""
 
 # A sum of floats may come out a hair below the whole second that it means.
 _ROUNDING: Final = 1e-6
@@ -49,6 +49,7 @@ class Totals:
         self._limits = limits
         self.envelopes = 0
         self.bytes = 0
+        self.seen = 0
 
     def has_room_for(self, size: int) -> bool:
         """Say whether one more envelope of this size is within the bounds."""
@@ -83,20 +84,26 @@ class Box(Generic[L]):
         return not (self.links or self._entries or self._seen)
 
     def has_seen(self, envelope_id: EnvelopeId) -> bool:
-        """Say whether this id is remembered or was until a short while ago."""
+        """Say whether this id is remembered, or was and would still live."""
         return envelope_id in self._entries or envelope_id in self._seen
 
-    def mark_seen(self, envelope_id: EnvelopeId, now: float) -> None:
-        """Know this id for a while."""
-        self._seen[envelope_id] = now + SEEN_SECONDS
-        if len(self._seen) > MAX_SEEN:
-            del self._seen[next(iter(self._seen))]
+    def mark_seen(self, entry: Remembered) -> None:
+        """Know the id of entry until its lifetime is over, to drop a late copy."""
+        if len(self._seen) >= MAX_SEEN:
+            self._drop_from_seen(next(iter(self._seen)))
+        if self._totals.seen < MAX_SEEN_OF_ALL:
+            self._seen[entry.envelope.id] = entry.expires_at
+            self._totals.seen += 1
 
     def drop_seen(self, now: float) -> None:
-        """Know no longer what was seen long ago."""
-        for envelope_id, until in list(self._seen.items()):
-            if until <= now:
-                del self._seen[envelope_id]
+        """Know the ids no longer whose lifetime is over."""
+        for envelope_id, expires_at in list(self._seen.items()):
+            if expires_at <= now:
+                self._drop_from_seen(envelope_id)
+
+    def _drop_from_seen(self, envelope_id: EnvelopeId) -> None:
+        del self._seen[envelope_id]
+        self._totals.seen -= 1
 
     def add(self, entry: Remembered) -> None:
         """Remember entry, whose id is not yet known here."""
@@ -105,13 +112,13 @@ class Box(Generic[L]):
         self._totals.envelopes += 1
         self._totals.bytes += entry.size
 
-    def remove(self, entry: Remembered, now: float) -> None:
-        """Forget entry; its id is still known for a while."""
+    def remove(self, entry: Remembered) -> None:
+        """Forget entry; its id is still known until its lifetime is over."""
         del self._entries[entry.envelope.id]
         self._bytes -= entry.size
         self._totals.envelopes -= 1
         self._totals.bytes -= entry.size
-        self.mark_seen(entry.envelope.id, now)
+        self.mark_seen(entry)
 
     def surplus_with(self, size: int, limits: RelayLimits) -> list[Remembered] | None:
         """Return what has to go before one of this size comes in.

@@ -23,7 +23,7 @@ class RelaySettings:
     """The names under which peers dial this relay, canonical (`relay_name`)."""
     state_path: Path = DEFAULT_STATE
     address: str = "127.0.0.1"
-    port: int = 8443
+    port: int = 8300
     tls_cert: Path | None = None
     tls_key: Path | None = None
     trusted_proxies: tuple[Network, ...] = ()

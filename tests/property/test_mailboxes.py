@@ -19,7 +19,6 @@ from hypothesis.stateful import (
 
 from pushmfa.relay.limits import Rate, RelayLimits
 from pushmfa.relay.mailboxes import SHORT_LIFETIME, Link, Mailboxes, Send, Waiting
-from pushmfa.relay.remembered import SEEN_SECONDS
 from pushmfa.relay.webpush import NoWaker
 from pushmfa.terms import EnvelopeId, MailboxId, Role
 from pushmfa.wire.envelope import Sealed
@@ -132,12 +131,12 @@ class Sent:
     """Taken, never delivered, and nobody gave it up: it has to be there."""
     may_be_there: bool = True
     """Not withdrawn, not received, not from a sender who is no longer allowed."""
-    gone_at: float | None = None
-    """When it was withdrawn, received or became unwelcome."""
+    is_gone: bool = False
+    """Withdrawn, received or unwelcome while it lived."""
 
     def go(self, now: float) -> None:
         if self.may_be_there and self.is_alive(now):
-            self.gone_at = now
+            self.is_gone = True
         self.must_be_there = self.may_be_there = False
 
     def is_alive(self, now: float) -> bool:
@@ -298,7 +297,7 @@ class MailboxMachine(RuleBasedStateMachine):
             if envelope.sender not in senders and envelope.sender != to:
                 sent.go(self.now)
 
-    @rule(seconds=st.sampled_from([0.3, 0.3, 1, 1, 4, 4, 60, SEEN_SECONDS, 5000]))
+    @rule(seconds=st.sampled_from([0.3, 0.3, 1, 1, 4, 4, 60, 300, 5000]))
     def wait(self, seconds: float) -> None:
         self.now += seconds
         self.shelf.now = self.now
@@ -313,7 +312,7 @@ class MailboxMachine(RuleBasedStateMachine):
         self.mailboxes = Mailboxes(self.shelf, LIMITS, NoWaker(), self.now)
         for sent in self.sent.values():
             # It no longer knows what was delivered: better twice than never.
-            sent.gone_at, sent.delivered = None, False
+            sent.is_gone = sent.delivered = False
             if sent.envelope.lifetime <= SHORT_LIFETIME:
                 sent.must_be_there = sent.may_be_there = False
 
@@ -335,7 +334,6 @@ class MailboxMachine(RuleBasedStateMachine):
         self.now += 10_000
         self.shelf.now = self.now
         self.mailboxes.purge(self.now)
-        self.mailboxes.purge(self.now + 2 * SEEN_SECONDS)
         assert self.mailboxes.remembered_count == 0
         assert not self.shelf.kept
         # Attack: a memory that grows by one mailbox for each passer-by.
@@ -369,13 +367,15 @@ class MailboxMachine(RuleBasedStateMachine):
 
     def _is_copy(self, envelope: Envelope) -> bool:
         box = self.mailboxes._boxes.get(envelope.to)
-        known = box is not None and box.has_seen(envelope.id)
+        entry = box.get(envelope.id) if box else None
+        until = box._seen.get(envelope.id, 0.0) if box else 0.0
+        known = (entry.expires_at if entry else until) > self.now
         sent = self.sent.get((envelope.to, envelope.id))
         # What has to be there is known to be there, and so is what just was.
         if sent is not None and sent.must_be_there and sent.is_alive(self.now):
             assert known
-        if sent is not None and sent.gone_at is not None:
-            assert known or self.now >= sent.gone_at + SEEN_SECONDS
+        if sent is not None and sent.is_gone and sent.is_alive(self.now):
+            assert known
         return known
 
     def _is_full(self, to: MailboxId, size: int) -> bool:

@@ -85,8 +85,20 @@ def test_gate_bounds_links_and_those_who_say_nothing() -> None:
     assert gate.begin_waiting("b")
     gate.end_waiting("a")
     assert gate.begin_waiting("a")
-    gate.links = 1
-    assert gate.admit("a", 0.0) is HTTPStatus.SERVICE_UNAVAILABLE
+    gate.begin_link("a")
+    assert gate.links == 1
+    assert gate.admit("b", 0.0) is HTTPStatus.SERVICE_UNAVAILABLE
+    gate.end_link("a")
+    assert gate.admit("b", 0.0) is HTTPStatus.OK
+
+
+def test_attack_one_address_opens_all_links() -> None:
+    gate = Gate(RelayLimits(max_links=8))
+    gate.begin_link("a")
+    assert gate.admit("a", 0.0) is HTTPStatus.OK
+    gate.begin_link("a")
+    assert gate.admit("a", 0.0) is HTTPStatus.TOO_MANY_REQUESTS
+    assert gate.admit("b", 0.0) is HTTPStatus.OK
 
 
 @pytest.mark.parametrize(

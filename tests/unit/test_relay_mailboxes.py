@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from pushmfa.errors import LimitError, MalformedError, StoreError
+from pushmfa.relay import remembered
 from pushmfa.relay.limits import Rate, RelayLimits
 from pushmfa.relay.mailboxes import Link, Mailboxes, Send, Waiting
-from pushmfa.relay.remembered import MAX_SEEN, SEEN_SECONDS
+from pushmfa.relay.remembered import MAX_SEEN
 from pushmfa.store.relay_rows import RelayRows
 from pushmfa.terms import EnvelopeId, MailboxId, Role, WakeUp
 from pushmfa.wire.envelope import Sealed
@@ -208,11 +209,10 @@ def test_copy_is_dropped_without_a_word(world: World) -> None:
     received = Received(mailbox=DEVICE, id=envelope_of(1).id)
     assert world.mailboxes.received(device, received, NOW)
     assert not world.mailboxes.received(device, received, NOW)
-    later = NOW + SEEN_SECONDS - 1
-    world.mailboxes.purge(later)
-    assert world.take(world.host, envelope_of(1), later) == []
-    world.mailboxes.purge(later + 2)
-    assert len(world.take(world.host, envelope_of(1), later + 2)) == 1
+    world.mailboxes.purge(NOW + 59)
+    assert world.take(world.host, envelope_of(1), NOW + 59) == []
+    # Its lifetime is over: whoever sends this id now means another envelope.
+    assert len(world.take(world.host, envelope_of(1), NOW + 60)) == 1
 
 
 def test_known_ids_of_a_mailbox_are_bounded(world: World) -> None:
@@ -224,6 +224,26 @@ def test_known_ids_of_a_mailbox_are_bounded(world: World) -> None:
         assert world.mailboxes.received(device, received, now)
     box = world.mailboxes._boxes[DEVICE]
     assert len(box._seen) == MAX_SEEN
+    assert world.mailboxes._totals.seen == MAX_SEEN
+
+
+def test_attack_ids_in_mailboxes_without_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "MAX_SEEN_OF_ALL", 3)
+    for number in range(1, 6):
+        mailbox = MailboxId(number.to_bytes(16))
+        link = world.open(Role.HOST, mailbox)
+        envelope = envelope_of(number, to=mailbox, sender=mailbox, lifetime=7 * 86_400)
+        world.take(link, envelope)
+        withdraw = Withdraw(id=envelope.id, to=mailbox, sender=mailbox)
+        world.mailboxes.withdraw(link, withdraw, NOW)
+        world.mailboxes.close(link)
+    assert world.mailboxes._totals.seen == 3
+    # Nothing but those three ids, and what the world began with.
+    assert len(world.mailboxes._boxes) == 5
+    world.mailboxes.purge(NOW + 7 * 86_400)
+    assert len(world.mailboxes._boxes) == 2
 
 
 def test_stored_says_the_lifetime_that_is_left(world: World) -> None:
