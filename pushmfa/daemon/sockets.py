@@ -57,11 +57,18 @@ def give_up_root(state: Path) -> None:
             f"the user {SERVICE_USER}, as whom the daemon runs, does not exist",
             hint=f"Make it: useradd --system --no-create-home {SERVICE_USER}",
         ) from error
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.chown(state, user.pw_uid, user.pw_gid)
-    os.setgroups([])
-    os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
-    os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chown(state, user.pw_uid, user.pw_gid)
+        os.setgroups([])
+        os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
+        os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot become the user {SERVICE_USER}: {error.strerror}",
+            hint="Start the daemon by systemd, or as root outside of any container"
+            " that has no other users.",
+        ) from error
 
 
 def _inherited() -> dict[str, socket.socket]:
@@ -92,7 +99,10 @@ def _named(inherited: dict[str, socket.socket]) -> Listeners:
 def _check_folder(run: Path) -> None:
     # Attack: who may write the folder replaces the socket by his own.
     try:
-        run.mkdir(mode=0o755, exist_ok=True)
+        if not run.exists():
+            run.mkdir()
+            # Past the umask: every user must reach control.sock in it.
+            run.chmod(0o755)
         status = run.lstat()
     except OSError as error:
         raise ConfigError(

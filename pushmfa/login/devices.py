@@ -11,6 +11,7 @@ from pushmfa.terms import (
     UserName,
     VerifyKey,
 )
+from pushmfa.wire.codec import encode_base64url
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +41,23 @@ class Device:
 def find_device(devices: tuple[Device, ...], name: str) -> Device:
     """Return the one device that is not revoked and is called name.
 
-    name is a label, or the beginning (4 digits or more) of an id in hexadecimal.
-    Raises UsageError if none is, or if several are: a revocation must not guess.
+    name is a label, or the beginning (4 characters or more) of an id, in base64url as
+    the lists show it or in hexadecimal as logs and fingerprints do. Raises UsageError
+    if none is, or if several are: a revocation must not guess.
     """
     present = [device for device in devices if device.revoked_at is None]
-    wanted = name.lower().replace(" ", "")
     found = [device for device in present if device.label == name]
-    if not found and len(wanted) >= 4:
-        found = [d for d in present if d.device_id.hex().startswith(wanted)]
+    if not found and len(name) >= 4:
+        found = [device for device in present if _is_beginning(name, device)]
     if len(found) == 1:
         return found[0]
     hint = "See `pushmfa devices list`; the beginning of an id tells alike ones apart."
     if found:
         raise UsageError(f"several devices are called {name}", hint=hint)
     raise UsageError(f"no device is called {name}", hint=hint)
+
+
+def _is_beginning(name: str, device: Device) -> bool:
+    return encode_base64url(device.device_id).startswith(
+        name
+    ) or device.device_id.hex().startswith(name.lower().replace(" ", ""))

@@ -14,6 +14,7 @@ from pushmfa.terms import (
     UserName,
     VerifyKey,
 )
+from pushmfa.wire.codec import encode_base64url
 
 
 def device(label: str, first: str) -> Device:
@@ -77,3 +78,9 @@ def test_a_revoked_device_is_not_found_a_lost_one_is() -> None:
     assert not revoked.is_active()
     assert not lost.is_active()
     assert PIXEL.is_active()
+
+
+def test_a_device_is_found_by_the_id_that_the_lists_show() -> None:
+    shown = encode_base64url(PIXEL.device_id)
+    assert find_device((PIXEL, TABLET), shown) == PIXEL
+    assert find_device((PIXEL, TABLET), shown[:8]) == PIXEL
