@@ -4,9 +4,12 @@ Authorized by root, by a device that the account has, or for a first device by a
 enrollment ticket.
 """
 
+import asyncio
+
 from pushmfa.daemon.calls import Call, Parts, finish, need_approval, write_act
 from pushmfa.daemon.enrollments import Offer
 from pushmfa.errors import (
+    ExpiredError,
     NotEnrolledError,
     NotPermittedError,
     RefusedError,
@@ -50,12 +53,10 @@ async def enroll(parts: Parts, call: Call, request: control.Enroll) -> control.R
         await call.exchange.tell(
             control.EnrollClaimed(label=claim.device.label, kind=claim.device.kind)
         )
-        typed = await call.exchange.next_request()
-        if not isinstance(typed, control.EnrollCode):
-            raise UsageError("only the six digits can come now")
+        typed = await _next_code(call, offer.lifetime)
         if used is not None:
             _use_ticket(parts, used)
-        device = offer.confirm(typed.code, request.label, call.uid)
+        device = offer.confirm(typed, request.label, call.uid)
     if device is None:
         write_act(parts, call, "enroll failed: wrong six digits", None)
         raise RefusedError(
@@ -64,6 +65,21 @@ async def enroll(parts: Parts, call: Call, request: control.Enroll) -> control.R
             " if it happens twice, somebody may be in between.",
         )
     return finish(parts, call, "enroll", device, NoticeKind.DEVICE_ENROLLED)
+
+
+async def _next_code(call: Call, seconds: float) -> str:
+    """Return what the person typed; ExpiredError after that many seconds."""
+    try:
+        async with asyncio.timeout(seconds):
+            typed = await call.exchange.next_request()
+    except TimeoutError as error:
+        raise ExpiredError(
+            "the six digits were not typed in time",
+            hint="Run `pushmfa enroll` again for a new link.",
+        ) from error
+    if not isinstance(typed, control.EnrollCode):
+        raise UsageError("only the six digits can come now")
+    return typed.code
 
 
 async def _authorize(parts: Parts, call: Call, request: control.Enroll) -> bytes | None:

@@ -40,6 +40,7 @@ from pushmfa.errors import (
     MalformedError,
     NotReachableError,
     SealError,
+    StoreError,
     VerificationError,
 )
 from pushmfa.link.link import Link, OpenMailbox
@@ -147,12 +148,16 @@ class Offer:
     async def __aenter__(self) -> Self:
         """Open the meeting mailbox and leave the commitment in it."""
         self._task = asyncio.ensure_future(self._link.run())
-        if not await self._link.wait_ready(READY_DEADLINE):
+        try:
+            if not await self._link.wait_ready(READY_DEADLINE):
+                raise NotReachableError(
+                    f"the relay {self._places.relays[0]} is not reachable",
+                    hint="See `pushmfa status`; check [relay] urls in pushmfa.toml.",
+                )
+        except BaseException:
+            # Also if the caller leaves: no link may go on dialing for nobody.
             await self._stop()
-            raise NotReachableError(
-                f"the relay {self._places.relays[0]} is not reachable",
-                hint="See `pushmfa status`; check [relay] urls in pushmfa.toml.",
-            )
+            raise
         commit = EnrollCommit(
             version=PROTOCOL_VERSION,
             versions=(PROTOCOL_VERSION,),
@@ -210,7 +215,11 @@ class Offer:
         device = enrollment.enrolled_device(self._state, now)
         if label is not None:
             device = replace(device, label=label)
-        self._registry.add(device, actor_uid)
+        try:
+            self._registry.add(device, actor_uid)
+        except StoreError:
+            self._tell_done(EnrollResult.CANCELED)
+            raise
         self._tell_done(EnrollResult.ACTIVE)
         return device
 
