@@ -52,7 +52,7 @@ class Tickets:
 
     def is_out(self, account: Account, now: Moment) -> bool:
         """Whether account has a ticket that can still admit a login."""
-        return self._store.has_ticket(account.uid, int(now.wall))
+        return self._store.has_ticket(account.name, account.uid, int(now.wall))
 
     def admit(self, account: Account, typed: str, now: Moment) -> bool:
         """Whether typed is account's ticket and admits this login; once."""

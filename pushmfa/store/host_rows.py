@@ -216,12 +216,12 @@ class HostStore:
         )
         return None if row is None else TicketRow(*row)
 
-    def has_ticket(self, uid: int, now: int) -> bool:
+    def has_ticket(self, user: str, uid: int, now: int) -> bool:
         """Whether the account has a ticket that can still admit a login."""
         row = self._database.query_one(
-            "SELECT 1 FROM tickets WHERE uid = ? AND expires_at > ?"
+            "SELECT 1 FROM tickets WHERE user = ? AND uid = ? AND expires_at > ?"
             " AND admitted_at IS NULL AND enrolled_at IS NULL",
-            (uid, now),
+            (user, uid, now),
         )
         return row is not None
 
