@@ -64,8 +64,16 @@ def test_interactive_it_shows_the_card_and_ends_by_ctrl_c(
     assert before.difference() == {}
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("after", [0.7, 2.0, 6.0])
+@pytest.mark.parametrize(
+    ("number", "after"),
+    [
+        (signal.SIGINT, 0.1),
+        (signal.SIGINT, 0.5),
+        (signal.SIGTERM, 1.0),
+        (signal.SIGINT, 2.5),
+        (signal.SIGHUP, 5.0),
+    ],
+)
 def test_a_signal_at_any_moment_leaves_nothing(
     module: Path, temporary: Path, number: signal.Signals, after: float
 ) -> None:
