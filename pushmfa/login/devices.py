@@ -58,6 +58,9 @@ def find_device(devices: tuple[Device, ...], name: str) -> Device:
 
 
 def _is_beginning(name: str, device: Device) -> bool:
-    return encode_base64url(device.device_id).startswith(
-        name
-    ) or device.device_id.hex().startswith(name.lower().replace(" ", ""))
+    hexadecimal = name.lower().replace(" ", "")
+    if len(hexadecimal) < 4:
+        # Blanks are no name: everything begins with nothing.
+        return False
+    shown = encode_base64url(device.device_id)
+    return shown.startswith(name) or device.device_id.hex().startswith(hexadecimal)
