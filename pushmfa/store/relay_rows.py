@@ -145,9 +145,12 @@ class RelayRows:
         self._devices += bool(senders) - known
 
     def keep(self, envelope: Envelope, role: Role) -> None:
-        """Keep an envelope that a sender of this role sent, until it expires."""
+        """Keep an envelope that a sender of this role sent, until it expires.
+
+        It replaces one of the same id, whose last second may not have been loaded.
+        """
         self._database.execute(
-            "INSERT OR IGNORE INTO envelopes VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO envelopes VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 envelope.to,
                 envelope.id,

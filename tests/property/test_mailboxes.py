@@ -88,7 +88,8 @@ class FakeShelf:
     def keep(self, envelope: Envelope, role: Role) -> None:
         """Keep it."""
         key = (envelope.to, envelope.id)
-        assert key not in self.kept
+        # A restart does not load the last second of one.
+        assert key not in self.kept or self.kept[key][2] - self.now < 1
         self.kept[key] = (envelope, role, self.now + envelope.lifetime)
 
     def forget(self, mailbox: MailboxId, envelope_id: EnvelopeId) -> None:

@@ -92,6 +92,16 @@ def test_envelopes_survive_with_the_lifetime_that_is_left(
     again.close()
 
 
+def test_same_id_in_the_last_second_of_an_envelope_is_kept_anew(
+    rows: RelayRows, time: Time
+) -> None:
+    rows.keep(envelope_of(1, 600), Role.HOST)
+    time.now += 599.5
+    assert rows.load() == []
+    rows.keep(envelope_of(1, 500), Role.HOST)
+    assert rows.load() == [(envelope_of(1, 500), Role.HOST)]
+
+
 def test_clock_set_back_does_not_lengthen_a_lifetime(
     rows: RelayRows, time: Time
 ) -> None:
