@@ -122,6 +122,12 @@ TABLE: list[Row] = [
         {"user": None, "approver": None} | NEW,
         NOT_ENROLLED,
     ),
+    (
+        "a sudo to an unknown account asks nobody",
+        CLOSED,
+        {"user": None, "service": "sudo"},
+        NOT_ENROLLED,
+    ),
     ("a new account before the date passes", OPEN, NEW, UNENROLLED_ALLOWED),
     (
         "a new account at the date is refused",
