@@ -12,6 +12,7 @@ from typing import Final, TextIO
 from pushmfa.demo.auto import LIFETIME, play
 from pushmfa.demo.interactive import explain, show_device
 from pushmfa.demo.parts import Parts
+from pushmfa.demo.processes import children_of, end_strays, undisturbed
 from pushmfa.demo.sandbox import Sandbox
 from pushmfa.demo.sshd import PASSWORD_FIRST, start_sshd, write_ssh_config
 from pushmfa.errors import UsageError
@@ -35,6 +36,7 @@ def run(*, module: Path, auto: bool, pushmfa: Sequence[str], out: TextIO) -> int
     or one of its services ends early. A signal gives 128 plus its number.
     """
     command = find_command(pushmfa)
+    known = set(children_of(os.getpid()))
     sandbox = Sandbox(module=module, programs=command[:1])
     with _interruptible() as signals:
         try:
@@ -43,7 +45,9 @@ def run(*, module: Path, auto: bool, pushmfa: Sequence[str], out: TextIO) -> int
             out.write("\ninterrupted\n")
             return _INTERRUPTED + (signals[0] if signals else signal.SIGINT)
         finally:
-            sandbox.close()
+            with undisturbed():
+                sandbox.close()
+                end_strays(known)
             out.write("The sandbox is removed.\n")
 
 

@@ -6,13 +6,14 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import AnyStr, Final
 
 from pushmfa.errors import ExpiredError, NotReachableError, PushmfaError
 from pushmfa.text import decode_text, make_harmless
 
+_INTERRUPTIONS: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _TAIL_LINES: Final = 20
 _LONGEST_LOG_LINE: Final = 400
 _GRACE: Final = 5.0
@@ -20,6 +21,19 @@ _GRACE: Final = 5.0
 _FORK: Final = 1.0
 """Seconds until nsenter has surely started its program."""
 _LOOK_EVERY: Final = 0.02
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Have the signals that end a program wait until this is over.
+
+    Start no process meanwhile: it would inherit that.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def children_of(pid: int) -> list[int]:
@@ -66,6 +80,25 @@ def _find_inside(process: subprocess.Popen[AnyStr]) -> int:
             return children[0]
         time.sleep(_LOOK_EVERY)
     return process.pid
+
+
+def end_strays(known: Container[int]) -> None:
+    """End the children of this process that are not known, and wait for them.
+
+    A signal may come between the start of a process and the moment from which this
+    program knows it. A stray is an nsenter or unshare, which ends with its child.
+    """
+    for stray in children_of(os.getpid()):
+        if stray in known:
+            continue
+        deadline = time.monotonic() + _GRACE
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(stray, os.WNOHANG) == (0, 0):
+                is_late = time.monotonic() > deadline
+                for pid in children_of(stray) or ([stray] if is_late else []):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                time.sleep(_LOOK_EVERY)
 
 
 def run_entered(

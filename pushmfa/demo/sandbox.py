@@ -11,7 +11,6 @@ of a namespace, and every process in a PID namespace that ends with this process
 
 import os
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -27,7 +26,7 @@ from pushmfa.demo.accounts import (
 )
 from pushmfa.demo.holder import HOST_NAME
 from pushmfa.demo.namespace import Namespace
-from pushmfa.demo.processes import Child, NotifySocket, run_entered
+from pushmfa.demo.processes import Child, NotifySocket, run_entered, undisturbed
 from pushmfa.demo.stacks import BIN as BIN
 from pushmfa.demo.stacks import PRIVATE as PRIVATE
 from pushmfa.demo.stacks import write_rules, write_stacks
@@ -39,7 +38,6 @@ _TOOLS: Final = (
     *("chpasswd", "cp", "nsenter", "setpriv", "setsid", "unshare"),
     *("ssh", "sshd", "ssh-keygen", "su", "sudo"),
 )
-_INTERRUPTIONS: Final = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _START: Final = 30.0
 """Seconds that the start of a service may take."""
 
@@ -78,7 +76,9 @@ class Sandbox:
         for tool in _TOOLS:
             find_tool(tool)
         try:
-            self.folder = Path(tempfile.mkdtemp(prefix="pushmfa-demo-")).resolve()
+            with undisturbed():
+                folder = tempfile.mkdtemp(prefix="pushmfa-demo-")
+                self.folder = Path(folder).resolve()
             self._furnish()
         except BaseException:
             self.close()
@@ -276,11 +276,8 @@ class Sandbox:
 
         May be called again. Signals wait meanwhile: a second Ctrl-C leaves nothing.
         """
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTIONS)
-        try:
+        with undisturbed():
             self._close()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _close(self) -> None:
         while self._terminals:
