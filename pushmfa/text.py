@@ -13,6 +13,13 @@ MAX_SHOWN = 500
 
 _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
+_INVISIBLE = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+    + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+)
+"""Letters, marks and symbols that show nothing (Default_Ignorable_Code_Point, and the
+empty braille pattern): two names that differ by one of them look the same."""
+
 
 def decode_text(raw: bytes) -> str:
     r"""Return raw as text; bytes that are not UTF-8 become `\xNN`."""
@@ -22,8 +29,8 @@ def decode_text(raw: bytes) -> str:
 def make_harmless(text: str, limit: int = MAX_SHOWN) -> str:
     r"""Return text on one line, without anything that a display would obey.
 
-    Control, format, surrogate, private and unassigned characters and line and
-    paragraph separators become `\xNN`, `\uNNNN` or `\UNNNNNNNN`; every other
+    Control, format, invisible, surrogate, private and unassigned characters and line
+    and paragraph separators become `\xNN`, `\uNNNN` or `\UNNNNNNNN`; every other
     space becomes a plain one; what exceeds limit is cut and says so.
     """
     text = unicodedata.normalize("NFC", text)
@@ -48,7 +55,7 @@ def _harmless_character(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Zs":
         return " "
-    if category not in _HARMFUL:
+    if category not in _HARMFUL and character not in _INVISIBLE:
         return character
     code = ord(character)
     if code < 0x100:

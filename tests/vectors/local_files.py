@@ -242,6 +242,9 @@ HARMLESS = {
     "an ideographic space": ("a\u3000b", "a b"),
     "a letter and its accent": ("e\u0301", "\u00e9"),
     "an empty text": ("", None),
+    "a filler that shows nothing": ("ali\u3164ce", "ali\\u3164ce"),
+    "a variation selector": ("alice\ufe0f", "alice\\ufe0f"),
+    "an empty braille pattern": ("ali\u2800ce", "ali\\u2800ce"),
 }
 
 
