@@ -68,6 +68,13 @@ MIGRATIONS: Final[Sequence[Migration]] = (
            BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END""",
         """CREATE TRIGGER audit_remains BEFORE DELETE ON audit
            BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END""",
+        # REPLACE deletes without asking the triggers above.
+        """CREATE TRIGGER device_events_keep BEFORE INSERT ON device_events
+           WHEN EXISTS (SELECT 1 FROM device_events WHERE seq = NEW.seq)
+           BEGIN SELECT RAISE(ABORT, 'device_events only grow'); END""",
+        """CREATE TRIGGER audit_keeps BEFORE INSERT ON audit
+           WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq OR hash = NEW.hash)
+           BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END""",
     ),
 )
 
