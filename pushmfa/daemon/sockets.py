@@ -37,10 +37,13 @@ def open_listeners(run: Path) -> Listeners:
     if inherited:
         return _named(inherited)
     _check_folder(run)
-    return Listeners(
-        pam=_listen(run / PAM_SOCKET, socket.SOCK_SEQPACKET, 0o600),
-        control=_listen(run / CONTROL_SOCKET, socket.SOCK_STREAM, 0o666),
-    )
+    pam = _listen(run / PAM_SOCKET, socket.SOCK_SEQPACKET, 0o600)
+    try:
+        control = _listen(run / CONTROL_SOCKET, socket.SOCK_STREAM, 0o666)
+    except BaseException:
+        pam.close()
+        raise
+    return Listeners(pam=pam, control=control)
 
 
 def give_up_root(state: Path) -> None:
@@ -121,9 +124,9 @@ def _check_folder(run: Path) -> None:
 
 
 def _listen(path: Path, kind: socket.SocketKind, mode: int) -> socket.socket:
+    _remove_stale(path, kind)
     listener = socket.socket(socket.AF_UNIX, kind)
     try:
-        _remove_stale(path, kind)
         previous = os.umask(0o777 & ~mode)
         try:
             listener.bind(str(path))
@@ -149,6 +152,11 @@ def _remove_stale(path: Path, kind: socket.SocketKind) -> None:
         except ConnectionRefusedError:
             path.unlink()
             return
+        except OSError as error:
+            raise ConfigError(
+                f"{path} is not the socket of a daemon: {error.strerror}",
+                hint="Look what listens there: ss -xlp",
+            ) from error
     raise UsageError(
         f"another daemon listens on {path}",
         hint="systemctl status pushmfa shows it; only one can run.",
