@@ -9,9 +9,9 @@ from typing import NoReturn, Protocol
 from pushmfa.daemon.audit import SCHEMA, ActRecord, Audit
 from pushmfa.daemon.challenges import Context, labels_of
 from pushmfa.daemon.clock import Clock
-from pushmfa.daemon.enrollments import Places
 from pushmfa.daemon.logins import Logins
 from pushmfa.daemon.notices import Notices
+from pushmfa.daemon.places import Places
 from pushmfa.daemon.post import Host
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.standing import Lane

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from pushmfa.daemon import words
 from pushmfa.daemon.front import Front
-from pushmfa.daemon.logins import Waiting
 from pushmfa.daemon.module import ModuleConnection
 from pushmfa.daemon.requests import Situation, understand
+from pushmfa.daemon.waiting import Waiting
 from pushmfa.errors import MalformedError, NotReachableError
 from pushmfa.login import policy
 from pushmfa.login.attempt import End

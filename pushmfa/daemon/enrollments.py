@@ -10,8 +10,7 @@ Each offer has a link of its own to the first relay, with the meeting mailbox op
 import asyncio
 import logging
 import secrets
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
@@ -32,6 +31,7 @@ from pushmfa.crypto.sealing import (
 )
 from pushmfa.crypto.signing import Signer, mailbox_id_of
 from pushmfa.daemon.clock import Clock
+from pushmfa.daemon.places import Places, link_text
 from pushmfa.daemon.post import Host, label_of, to_device
 from pushmfa.daemon.registry import Registry
 from pushmfa.errors import (
@@ -58,7 +58,7 @@ from pushmfa.terms import (
     VerificationRequired,
 )
 from pushmfa.text import make_harmless
-from pushmfa.wire.codec import encode, encode_base64url
+from pushmfa.wire.codec import encode
 from pushmfa.wire.envelope import Sealed
 from pushmfa.wire.link import Envelope, Stored
 from pushmfa.wire.payload import (
@@ -76,23 +76,6 @@ READY_DEADLINE: Final = 10.0
 
 FLUSH_DEADLINE: Final = 2.0
 """Seconds for the last envelope to leave."""
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where the device finds the app and the relays."""
-
-    origin: str
-    relays: tuple[str, ...]
-    ca: Path | None
-    proxy: str | None
-
-
-def link_text(origin: str, secret: bytes, relay: str) -> str:
-    """Return the enrollment link: origin, "/#1", the secret, the relay if another."""
-    place = relay.split("://", 1)[1]
-    same = place == origin.split("://", 1)[1]
-    return f"{origin}/#1{encode_base64url(secret)}{'' if same else place}"
 
 
 class Offer:

@@ -9,10 +9,11 @@ from pushmfa.config.model import HostConfig
 from pushmfa.daemon.audit import SCHEMA, Audit, RefusalsRecord
 from pushmfa.daemon.challenges import Context
 from pushmfa.daemon.clock import Clock
-from pushmfa.daemon.logins import Logins, Waiting
+from pushmfa.daemon.logins import Logins
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.requests import Situation
 from pushmfa.daemon.tickets import Tickets
+from pushmfa.daemon.waiting import Waiting
 from pushmfa.errors import StoreError
 from pushmfa.login.attempt import End
 from pushmfa.login.moment import Moment

@@ -7,8 +7,6 @@ looking at an attempt and ending it: that is the lock of docs/protocol.md, 5.3.
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from pushmfa.config.model import LoginSettings
@@ -20,16 +18,17 @@ from pushmfa.daemon.challenges import (
     attempt_record,
 )
 from pushmfa.daemon.clock import Clock
+from pushmfa.daemon.outcomes import Outcomes
 from pushmfa.daemon.post import Host, Post
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.standing import Standing
+from pushmfa.daemon.waiting import Live, Waiting
 from pushmfa.errors import MalformedError, SealError, StoreError, VerificationError
 from pushmfa.login.attempt import Attempt, End, attempt_id_of, close, expire
 from pushmfa.login.devices import Device
+from pushmfa.login.policy import Account
 from pushmfa.login.verdict import HostKeys, judge, open_answer, verify_answer
 from pushmfa.terms import (
-    PROTOCOL_VERSION,
-    AttemptId,
     Cause,
     ChallengeId,
     DeviceId,
@@ -38,43 +37,12 @@ from pushmfa.terms import (
 )
 from pushmfa.text import make_harmless
 from pushmfa.wire.link import Envelope, Stored
-from pushmfa.wire.payload import Answer, Outcome
+from pushmfa.wire.payload import Answer
 
 log = logging.getLogger("pushmfa.logins")
 
 EPOCH: Final = 0
 """The state epoch; a restored host will have a higher one."""
-
-OUTCOME_LIFETIME: Final = 120
-"""Seconds that an outcome waits for a device that is away."""
-
-
-@dataclass
-class Waiting:
-    """An attempt that waits, as its conversation sees it."""
-
-    attempt_id: AttemptId
-    number: str
-    devices: tuple[Device, ...]
-    lifetime: int
-    ended: asyncio.Future[End]
-    cancel: Callable[[Cause], None]
-    note_delivery: Callable[[bool], None]
-    note_enter: Callable[[bool], None]
-    """Whether the terminal waits for Enter now: the device says to press it."""
-
-
-@dataclass
-class Live:
-    """An attempt that waits, and what belongs to it."""
-
-    attempt: Attempt
-    context: Context
-    devices: tuple[Device, ...]
-    envelopes: dict[DeviceId, Envelope]
-    ended: asyncio.Future[End]
-    timer: asyncio.TimerHandle
-    is_enter_awaited: bool = False
 
 
 class Logins:
@@ -97,6 +65,7 @@ class Logins:
         self._registry = registry
         self._audit = audit
         self._post = post
+        self._outcomes = Outcomes(host, registry, post, clock)
         self._live: dict[ChallengeId, Live] = {}
         self._standing = Standing(
             clock, max_pending=settings.max_pending, digits=settings.digits
@@ -131,11 +100,23 @@ class Logins:
             others_pending=len(shown),
             epoch=EPOCH,
         )
+        return self._ask(context, approver, devices, terms, number)
+
+    def _ask(
+        self,
+        context: Context,
+        approver: Account,
+        devices: tuple[Device, ...],
+        terms: ChallengeTerms,
+        number: str,
+    ) -> Waiting | End:
+        """Send the challenges; return what waits, or that no relay took one."""
+        now = self._clock.now()
         digests, envelopes = address_challenges(
             self._host, self._post, devices, context, terms, now
         )
         attempt = Attempt(
-            attempt_id=attempt_id,
+            attempt_id=attempt_id_of(terms.challenge_id),
             challenge_id=terms.challenge_id,
             kind=context.kind,
             approver=approver.name,
@@ -145,18 +126,18 @@ class Logins:
             verification=terms.verification,
             grant_offered=0,
             started=now,
-            expires=expires,
+            expires=now.after(terms.lifetime),
         )
         handed = [self._post.send(envelope) for envelope in envelopes.values()]
         if not any(handed):
             self._standing.release(attempt, context.lane)
             return End(Verdict.UNAVAILABLE, Cause.RELAY_UNREACHABLE)
-        live = self._watch(attempt, context, devices, envelopes, lifetime)
+        live = self._watch(attempt, context, devices, envelopes, terms.lifetime)
         return Waiting(
-            attempt_id=attempt_id,
+            attempt_id=attempt.attempt_id,
             number=number,
             devices=devices,
-            lifetime=lifetime,
+            lifetime=terms.lifetime,
             ended=live.ended,
             cancel=lambda cause: self._cancel(live, cause),
             note_delivery=lambda delivered: self._note_delivery(live, delivered),
@@ -290,32 +271,7 @@ class Logins:
         if not live.ended.done():
             live.ended.set_result(end)
         # After the future's callbacks: the terminal hears before the devices do.
-        asyncio.get_running_loop().call_soon(self._tell_outcome, live)
-
-    def _tell_outcome(self, live: Live) -> None:
-        end = live.attempt.end
-        if end is None:
-            return
-        at = int(self._clock.now().wall)
-        for asked in live.devices:
-            device = self._registry.by_id(asked.device_id)
-            if device is None or not device.is_active():
-                continue
-            answered = device.device_id == end.device_id
-            if not answered:
-                self._post.withdraw(live.envelopes[device.device_id])
-            outcome = Outcome(
-                version=PROTOCOL_VERSION,
-                challenge_id=live.attempt.challenge_id,
-                host_id=self._host.host_id,
-                device_id=device.device_id,
-                verdict=end.verdict,
-                cause=end.cause,
-                by_this_device=answered,
-                press_enter=end.is_approved() and live.is_enter_awaited,
-                at=at,
-            )
-            self._post.tell(device, outcome, OUTCOME_LIFETIME)
+        asyncio.get_running_loop().call_soon(self._outcomes.tell, live)
 
     # --- audit ---------------------------------------------------------------------
 

@@ -14,13 +14,13 @@ from pushmfa.daemon.calls import Parts
 from pushmfa.daemon.clock import Clock
 from pushmfa.daemon.control_commands import Commands
 from pushmfa.daemon.control_server import ControlServer
-from pushmfa.daemon.enrollments import Places
 from pushmfa.daemon.front import Front
 from pushmfa.daemon.identity import load_host
 from pushmfa.daemon.logins import Logins
 from pushmfa.daemon.notices import Notices
 from pushmfa.daemon.notify import notify
 from pushmfa.daemon.pam_server import PamServer
+from pushmfa.daemon.places import Places
 from pushmfa.daemon.post import Host, Post
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.sockets import Listeners, give_up_root, open_listeners
