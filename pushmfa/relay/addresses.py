@@ -7,7 +7,6 @@ from ipaddress import (
     IPv6Address,
     IPv6Network,
     ip_address,
-    ip_network,
 )
 from typing import Final, TypeAlias
 
@@ -50,11 +49,6 @@ def is_trusted(peer: str, trusted_proxies: Sequence[Network]) -> bool:
     """Say whether peer is one of our proxies."""
     address = _parse(peer)
     return address is not None and is_in(address, trusted_proxies)
-
-
-def parse_network(text: str) -> Network:
-    """Return the network (or single address) in text, or raise ValueError."""
-    return ip_network(text)
 
 
 def _parse(text: str) -> Address | None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from pushmfa.relay import websocket_server
 from pushmfa.relay.limits import Rate
 from pushmfa.relay.main import Relay, running
 from pushmfa.relay.main import run as run_relay
-from pushmfa.relay.settings import proxies
 from pushmfa.terms import Role, WakeUp
 from pushmfa.wire.link import Accepted, Received, Stored
 from tests.integration.test_relay import (
@@ -356,7 +356,7 @@ def test_clients_of_a_trusted_proxy_are_counted_apart(tmp_path: Path) -> None:
         settings = settings_in(
             tmp_path,
             limits=replace(ROOMY, connections=Rate(2, 0)),
-            trusted_proxies=proxies(["127.0.0.0/8"]),
+            trusted_proxies=(ip_network("127.0.0.0/8"),),
         )
         async with running(settings) as relay:
             for number in range(5):
@@ -375,7 +375,7 @@ def test_clients_of_a_trusted_proxy_wait_apart(tmp_path: Path) -> None:
         settings = settings_in(
             tmp_path,
             limits=replace(ROOMY, max_waiting=1),
-            trusted_proxies=proxies(["127.0.0.1"]),
+            trusted_proxies=(ip_network("127.0.0.1"),),
         )
         async with running(settings) as relay:
             first = await dial_as(relay, "203.0.113.1")
