@@ -257,6 +257,23 @@ async def test_a_daemon_that_stops_cancels_and_tells_the_devices(
         assert (await w.devices[0].outcome()).verdict == "canceled"
 
 
+@scene
+async def test_an_approval_that_waits_for_enter_ends_with_the_daemon(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, PIXEL) as w:
+        module = await w.host.log_in()
+        number = await module.number()
+        w.devices[0].approve(await w.devices[0].challenge(), number)
+        await w.devices[0].outcome()
+        await w.host.stop()
+        assert await module.hear() == b""
+        await w.host.start()
+        last = w.host.records()[-1]
+        assert isinstance(last, DeliveryRecord)
+        assert not last.delivered
+
+
 # --- what is shown, what is typed -----------------------------------------------------
 
 
