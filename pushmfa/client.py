@@ -20,8 +20,9 @@ Every method sends one request on a connection of its own, returns one reply of
 `pushmfa.wire.control`, and raises only subclasses of `pushmfa.errors.PushmfaError`:
 NotReachableError (no daemon), NotPermittedError, NotEnrolledError, LimitError,
 ExpiredError, RefusedError, UsageError, ConfigError, MalformedError for an answer that
-is none, and PushmfaError itself for a mistake inside of the daemon. Leaving the `with` block, also by an exception such as
-KeyboardInterrupt, ends a request that waits, and the daemon cancels its attempt.
+is none, and PushmfaError itself for a mistake inside of the daemon. Leaving the `with`
+block, also by an exception such as KeyboardInterrupt, ends a request that waits, and
+the daemon cancels its attempt.
 
 Times in replies are Unix seconds, ids are bytes, texts can hold anything: show them
 through `pushmfa.text.make_harmless`.

@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from pushmfa.terms import Cause, DeviceId, DeviceKind, HostId, Kind, Verdict
 from pushmfa.wire import control
@@ -105,12 +106,13 @@ class ControlPeer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with connection:
+            with connection, connection.makefile("rb") as lines:
                 connection.settimeout(20)
-                self._play(connection, script)
+                self._play(connection, lines, script)
 
-    def _play(self, connection: socket.socket, script: Sequence[Step]) -> None:
-        lines = connection.makefile("rb")
+    def _play(
+        self, connection: socket.socket, lines: BinaryIO, script: Sequence[Step]
+    ) -> None:
         self._take(lines.readline())
         for step in script:
             if isinstance(step, Listen):
