@@ -221,6 +221,7 @@ async def world(
     """
     accounts.clear()
     accounts.update(ACCOUNTS)
+    caller_uid[:] = [ACCOUNTS["alice"]]
     for number, name in enumerate([*people, *(user for user, _ in devices)]):
         accounts.setdefault(name, 2000 + number)
     port = free_port()
