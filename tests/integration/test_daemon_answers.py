@@ -29,7 +29,7 @@ from pushmfa.terms import (
 )
 from pushmfa.wire.codec import encode
 from pushmfa.wire.payload import Answer, Challenge, Outcome, Statement, ToHost
-from tests.integration.daemon_device import TestDevice, other_challenge
+from tests.integration.daemon_device import other_challenge
 from tests.integration.daemon_module import Module
 from tests.integration.daemon_world import World, scene, until, within, world
 
@@ -375,8 +375,3 @@ async def test_attack_a_clock_set_back_gives_no_time(
         module.type()
         setattr(w.host.clock, clock, -3600.0)
         assert (await within(module.verdict()))[0] == "expired"
-
-
-def test_a_test_device_says_what_it_is(tmp_path: Path) -> None:
-    # The helper's own check: a device of another host opens nothing here.
-    assert not TestDevice.__test__
