@@ -111,14 +111,29 @@ def decide(command: Command, caller: Caller) -> Authority:
     return Authority(TABLE[command][caller], caller)
 
 
+def may(command: Command, caller: Caller, *, has_approval: bool) -> bool:
+    """Whether caller may do command, with or without an approval by a device."""
+    permission = TABLE[command][caller]
+    return permission is Permission.YES or (
+        permission is Permission.APPROVAL and has_approval
+    )
+
+
 def render_table() -> str:
     """Return the table as Markdown, for the documentation and the golden test."""
+    columns: list[tuple[str, Caller, bool]] = []
+    for caller in Caller:
+        columns.append((caller.value, caller, False))
+        if caller is Caller.OWNER:
+            columns.append(("owner with approval", caller, True))
     lines = [
-        "| command | " + " | ".join(Caller) + " |",
-        "|---" * (len(Caller) + 1) + "|",
+        "| command | " + " | ".join(name for name, _, _ in columns) + " |",
+        "|---" * (len(columns) + 1) + "|",
     ]
-    lines += [
-        f"| {command} | " + " | ".join(row[caller] for caller in Caller) + " |"
-        for command, row in TABLE.items()
-    ]
+    for command in TABLE:
+        cells = [
+            "yes" if may(command, caller, has_approval=approved) else "no"
+            for _, caller, approved in columns
+        ]
+        lines.append(f"| {command} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -33,6 +33,11 @@ def test_the_table_is_the_one_written_by_hand() -> None:
     assert render_table() == GOLDEN.read_text("ascii")
 
 
+def test_the_documentation_prints_the_table() -> None:
+    page = Path(__file__).parents[2] / "docs/authority.md"
+    assert render_table() in page.read_text("utf-8")
+
+
 def test_every_command_has_a_word_for_every_caller() -> None:
     assert set(TABLE) == set(Command)
     for row in TABLE.values():
