@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import msgspec
 
 from pushmfa.errors import MalformedError
+from pushmfa.login.policy import Account
 from pushmfa.store.host_rows import AuditRow, HostStore
 from pushmfa.terms import Cause, DeviceId, Kind, Verdict
 from pushmfa.wire.codec import Message, encode, make_decoder
@@ -36,6 +37,7 @@ class AttemptRecord(Message, frozen=True, tag="attempt"):
     user: str | None
     uid: int | None
     approver: str | None
+    approver_uid: int | None
     requesting_user: str | None
     remote_address: str | None
     tty: str | None
@@ -109,15 +111,21 @@ class Audit:
         self._seq, self._hash = self._seq + 1, digest
         log.info("%s", _as_ascii(raw))
 
-    def last_attempts(self, user: str, limit: int) -> list[AttemptRecord]:
-        """Return the last attempts that user's devices were asked for, newest first."""
+    def last_attempts(self, account: Account, limit: int) -> list[AttemptRecord]:
+        """Return the last attempts that account's devices were asked for, newest first.
+
+        By name and uid, both: a name that was given to somebody else shows nothing.
+        """
         found: list[AttemptRecord] = []
         for row in self._store.load_audit(500):
             try:
                 record = decode_record(row.record)
             except MalformedError:
                 continue
-            if isinstance(record, AttemptRecord) and record.approver == user:
+            if isinstance(record, AttemptRecord) and (
+                record.approver,
+                record.approver_uid,
+            ) == (account.name, account.uid):
                 found.append(record)
             if len(found) == limit:
                 break

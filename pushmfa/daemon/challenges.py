@@ -166,6 +166,7 @@ def attempt_record(
         user=context.user.name if context.user else None,
         uid=context.user.uid if context.user else None,
         approver=context.approver.name if context.approver else None,
+        approver_uid=context.approver.uid if context.approver else None,
         requesting_user=context.requesting_user,
         remote_address=context.remote_address,
         tty=context.tty,

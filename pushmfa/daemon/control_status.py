@@ -21,7 +21,7 @@ def status_of(parts: Parts, account: Account | None) -> control.Status:
         problems.append("not every relay is reachable")
     attempts = devices = None
     if account is not None:
-        records = parts.audit.last_attempts(account.name, LAST_ATTEMPTS)
+        records = parts.audit.last_attempts(account, LAST_ATTEMPTS)
         attempts = tuple(_attempt(record) for record in records)
         owned = parts.registry.devices_of(account)
         devices = tuple(info_of(device) for device in reversed(owned))

@@ -90,9 +90,12 @@ class Daemon:
         await self.serve(stop)
 
     async def serve(self, stop: asyncio.Event) -> None:
-        """Serve until stop is set."""
+        """Serve until stop is set; raise what ended the link if that came first."""
         self._build()
         linking = asyncio.ensure_future(self._link.run())
+        # A daemon whose link has died can only refuse: better it ends, loudly, and
+        # systemd starts it again.
+        linking.add_done_callback(lambda _: stop.set())
         counting = asyncio.ensure_future(self._count())
         self._pam.start()
         self._control.start()
@@ -108,8 +111,10 @@ class Daemon:
         await self._link.flush(2.0)
         counting.cancel()
         linking.cancel()
-        await asyncio.gather(linking, counting, return_exceptions=True)
+        linked, _ = await asyncio.gather(linking, counting, return_exceptions=True)
         self._write_counts()
+        if isinstance(linked, Exception):
+            raise linked
 
     def _build(self) -> None:
         config, host, clock = self._config, self._host, self._clock

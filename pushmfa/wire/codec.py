@@ -16,6 +16,7 @@ import msgspec
 
 from pushmfa.errors import MalformedError
 from pushmfa.terms import Binary
+from pushmfa.text import make_harmless
 
 M = TypeVar("M")
 
@@ -102,7 +103,8 @@ def make_decoder(kind: type[M], max_bytes: int) -> Callable[[bytes], M]:
             if TAG not in json.loads(raw, object_pairs_hook=_refuse_doubled):
                 raise ValueError("without a type")
         except (ValueError, RecursionError) as error:
-            raise MalformedError(str(error)) from error
+            # Attack: a field name with line ends and escapes, repeated into a log.
+            raise MalformedError(make_harmless(str(error))) from error
         return message
 
     return decode

@@ -19,8 +19,9 @@ from pushmfa.daemon.audit import (
     decode_record,
 )
 from pushmfa.errors import MalformedError, StoreError
+from pushmfa.login.policy import Account
 from pushmfa.store.host_rows import AuditRow, HostStore
-from pushmfa.terms import Cause, Kind, Verdict
+from pushmfa.terms import Cause, Kind, UserName, Verdict
 
 
 def delivery(number: int) -> DeliveryRecord:
@@ -29,7 +30,12 @@ def delivery(number: int) -> DeliveryRecord:
     )
 
 
-def attempt(approver: str | None, *, service: str = "sshd") -> AttemptRecord:
+ALICE = Account(UserName("alice"), 1_001)
+
+
+def attempt(
+    approver: str | None, *, service: str = "sshd", approver_uid: int = 1_001
+) -> AttemptRecord:
     return AttemptRecord(
         schema=SCHEMA,
         at=1_000,
@@ -39,6 +45,7 @@ def attempt(approver: str | None, *, service: str = "sshd") -> AttemptRecord:
         user=approver,
         uid=1001,
         approver=approver,
+        approver_uid=None if approver is None else approver_uid,
         requesting_user=None,
         remote_address=None,
         tty=None,
@@ -147,23 +154,24 @@ def test_a_row_that_was_not_written_is_not_in_the_chain(
     assert first_broken(rows) is None
 
 
-def test_last_attempts_are_the_approvers_own_newest_first(store: HostStore) -> None:
+def test_last_attempts_are_the_accounts_own_newest_first(store: HostStore) -> None:
     audit = Audit(store)
     for number in range(12):
         audit.append(attempt("alice", service=f"s{number}"))
         audit.append(attempt("bob"))
         audit.append(attempt(None))
         audit.append(delivery(number))
-    found = audit.last_attempts("alice", 10)
+        audit.append(attempt("alice", approver_uid=2_000))
+    found = audit.last_attempts(ALICE, 10)
     assert [record.service for record in found] == [f"s{n}" for n in range(11, 1, -1)]
-    assert audit.last_attempts("nobody", 10) == []
+    assert audit.last_attempts(Account(UserName("nobody"), 1), 10) == []
 
 
 def test_a_damaged_record_hides_no_other(store: HostStore) -> None:
     audit = Audit(store)
     audit.append(attempt("alice"))
     store.append_audit(AuditRow(2, b"\xff{", b"x" * 32, b"y" * 32))
-    assert len(audit.last_attempts("alice", 10)) == 1
+    assert len(audit.last_attempts(ALICE, 10)) == 1
 
 
 def test_what_is_no_record_is_malformed() -> None:
