@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Final
 
 import uvloop
@@ -17,15 +18,20 @@ from pushmfa.relay import tls
 from pushmfa.relay.connections import Door, Listener
 from pushmfa.relay.gate import Gate
 from pushmfa.relay.http import Front, Health
+from pushmfa.relay.limits import RelayLimits
 from pushmfa.relay.links import Links
 from pushmfa.relay.mailboxes import Mailboxes
 from pushmfa.relay.notify import notify
 from pushmfa.relay.settings import RelaySettings
 from pushmfa.relay.webpush import NoWaker
-from pushmfa.relay.websocket_server import listen
+from pushmfa.relay.websocket_server import SPARE, listen
 from pushmfa.store.relay_rows import RelayRows
 
 PURGE_INTERVAL: Final = 60.0
+"""Seconds."""
+
+OWN_FILES: Final = 64
+"""Open files that are no connections: the state, the listener, what Python needs."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +42,8 @@ def run(settings: RelaySettings) -> int:
     ConfigError, StoreError or NotReachableError (the port) if it cannot start.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    _raise_file_limit(settings.limits.max_links)
+    limits = fit_to_files(settings.limits, _raise_file_limit())
+    settings = replace(settings, limits=limits)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(settings))
     return 0
@@ -198,12 +205,32 @@ def _tls_of(settings: RelaySettings) -> ssl.SSLContext | None:
     return tls.make_context(settings.tls_cert, settings.tls_key)
 
 
-def _raise_file_limit(links: int) -> None:
+def _raise_file_limit() -> int | None:
+    """Open as many files as the system allows; return how many, None for any."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         soft = hard
-    if soft != resource.RLIM_INFINITY and soft < links + 64:
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def fit_to_files(limits: RelayLimits, files: int | None) -> RelayLimits:
+    """Return limits with no more links than that many open files have room for.
+
+    A relay without room for a connection can say nothing; at its limit it says 503.
+    """
+    if files is None:
+        return limits
+    room = max(files - OWN_FILES - min(SPARE, files // 2), 1)
+    if limits.max_links <= room:
+        return limits
+    # The default is a wish; what somebody wrote is an order that cannot be obeyed.
+    if limits.max_links != RelayLimits().max_links:
         logger.warning(
-            "%d files may be open, %d links are allowed: set LimitNOFILE", soft, links
+            "%d files may be open: at most %d links, not the %d of [limits] max_links;"
+            " set LimitNOFILE",
+            files,
+            room,
+            limits.max_links,
         )
+    return replace(limits, max_links=room)

@@ -8,6 +8,7 @@ import pytest
 from pushmfa.relay.addresses import client_address
 from pushmfa.relay.gate import Gate
 from pushmfa.relay.limits import Bucket, Buckets, Rate, RelayLimits
+from pushmfa.relay.main import fit_to_files
 from pushmfa.terms import Role
 
 PROXIES = tuple(map(ip_network, ("192.0.2.0/24", "2001:db8:ffff::/48", "127.0.0.1")))
@@ -134,3 +135,23 @@ def test_address_is_the_right_most_that_no_proxy_of_ours_has(
     peer: str, forwarded: list[str], expected: str
 ) -> None:
     assert client_address(peer, forwarded, PROXIES) == expected
+
+
+def test_the_default_is_silently_what_the_open_files_have_room_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert fit_to_files(RelayLimits(), None).max_links == 20_000
+    assert fit_to_files(RelayLimits(), 21_100).max_links == 20_000
+    assert fit_to_files(RelayLimits(), 20_000).max_links == 18_912
+    assert fit_to_files(RelayLimits(), 1_024).max_links == 448
+    assert not caplog.records
+
+
+def test_more_links_than_open_files_are_told_if_somebody_wrote_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert fit_to_files(RelayLimits(max_links=100), 1_024).max_links == 100
+    assert not caplog.records
+    assert fit_to_files(RelayLimits(max_links=30_000), 20_000).max_links == 18_912
+    (record,) = caplog.records
+    assert "at most 18912 links, not the 30000" in record.getMessage()
