@@ -6,7 +6,9 @@ invisible ones hide a difference, line ends forge a log line. All are shown as
 escapes here, in one place, so that the reader sees that they were there.
 """
 
+import json
 import unicodedata
+from typing import Any
 
 MAX_SHOWN = 500
 """Characters of one piece of outside text that are shown, at most."""
@@ -49,6 +51,15 @@ def make_ascii(text: str, limit: int = MAX_SHOWN) -> str:
     harmless = make_harmless(text, limit)
     escaped = harmless.encode("ascii", "backslashreplace").decode("ascii")
     return escaped if len(escaped) <= limit else escaped[: max(limit - 3, 0)] + "..."
+
+
+def json_line(value: Any) -> str:
+    """Return value as JSON on one line of ASCII that no terminal and no log obeys.
+
+    Everything else is an escape; JSON itself would leave DEL, C1 and bidirectional
+    controls and line separators as they are.
+    """
+    return json.dumps(value).replace("\x7f", "\\u007f")
 
 
 def _harmless_character(character: str) -> str:

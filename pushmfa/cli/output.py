@@ -4,7 +4,6 @@ Labels, host names, commands and whatever else comes from outside pass through
 `show`; JSON is printed as ASCII, where every other character is an escape.
 """
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from pushmfa.text import make_harmless
+from pushmfa.text import json_line, make_harmless
 
 SCHEMA: Final = 1
 """Version of every object that `--json` prints."""
@@ -43,8 +42,7 @@ def print_error(what: str, hint: str) -> None:
 def print_json(command: str, *, ok: bool, values: Values) -> None:
     """Print the one object of a command with `--json`."""
     whole = {"schema": SCHEMA, "command": command, "ok": ok, **values}
-    # DEL is the one character of ASCII that json leaves and a terminal may obey.
-    click.echo(json.dumps(whole).replace("\x7f", "\\u007f"))
+    click.echo(json_line(whole))
 
 
 def rfc3339(seconds: int | None) -> str | None:

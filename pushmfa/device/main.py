@@ -6,7 +6,7 @@ KeyboardInterrupt out after it has put everything in order.
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +21,9 @@ from pushmfa.device.keyring import (
     unlock,
 )
 from pushmfa.device.link_text import parse_link
-from pushmfa.device.report import describe
 from pushmfa.device.runner import Runner
 from pushmfa.device.screen import Screen
-from pushmfa.device.session import Session, Unlocked, Watcher
+from pushmfa.device.session import Session, Unlocked
 from pushmfa.device.words import account
 from pushmfa.errors import NotEnrolledError, SealError, StoreError, UsageError
 from pushmfa.link.dialing import Network
@@ -34,9 +33,7 @@ from pushmfa.wire.payload import Outcome
 __all__ = [
     "answer",
     "default_state",
-    "describe",
     "enroll",
-    "forget",
     "list_enrollments",
     "run",
 ]
@@ -106,7 +103,8 @@ def run(
     network = Network(ca=ca, proxy=proxy)
 
     async def work() -> None:
-        await runner.run(_session(keyring, unlocked, runner, network))
+        session = Session(keyring, unlocked, runner, network=network, acknowledges=True)
+        await runner.run(session)
 
     asyncio.run(work())
     return 0
@@ -145,7 +143,9 @@ def answer(
     async def work() -> tuple[Card, int, Outcome | None]:
         waiter = scripted.Waiter()
         # Not acknowledged: a challenge that is only looked at waits for its answer.
-        session = _session(keyring, unlocked, waiter, network, acknowledges=False)
+        session = Session(
+            keyring, unlocked, waiter, network=network, acknowledges=False
+        )
         async with session.running():
             wanted = scripted.Wanted(attempt, timeout)
             card = await scripted.pick(session, waiter, wanted)
@@ -166,41 +166,6 @@ def answer(
 def list_enrollments(state: Path) -> list[Enrollment]:
     """Return every enrollment of this device, oldest first."""
     return Keyring(state).load_all()
-
-
-def forget(name: str, *, state: Path) -> Enrollment:
-    """Remove an enrollment and its keys; name is the beginning of its device id.
-
-    The host still takes it for a device until it is revoked there. UsageError if no
-    enrollment, or more than one, begins like this.
-    """
-    keyring = Keyring(state)
-    wanted = name.replace(" ", "").lower()
-    found = [
-        enrollment
-        for enrollment in keyring.load_all()
-        if wanted and enrollment.device_id.hex().startswith(wanted)
-    ]
-    if len(found) != 1:
-        raise UsageError(
-            f"{len(found)} enrollments have a device id that begins with this",
-            hint="`pushmfa device list` shows them.",
-        )
-    keyring.remove(found[0].device_id)
-    return found[0]
-
-
-def _session(
-    keyring: Keyring,
-    unlocked: Sequence[Unlocked],
-    watcher: Watcher,
-    network: Network,
-    *,
-    acknowledges: bool = True,
-) -> Session:
-    return Session(
-        keyring, unlocked, watcher, network=network, acknowledges=acknowledges
-    )
 
 
 def _ask_daemon() -> HostId | None:

@@ -1,36 +1,17 @@
-"""What commands print of cards and enrollments: text for people, values for scripts."""
+"""What `pushmfa device answer` prints: text for people, one object for scripts."""
 
-import json
 from typing import Any, Final
 
-from pushmfa.crypto.keys import fingerprint
 from pushmfa.device.cards import Card
 from pushmfa.device.command_text import command_text
-from pushmfa.device.keyring import Enrollment
 from pushmfa.device.screen import Screen
 from pushmfa.device.scripted import card_name
 from pushmfa.device.words import outcome_text, summary
+from pushmfa.text import json_line
+from pushmfa.wire.codec import encode_base64url
 from pushmfa.wire.payload import Outcome
 
 SCHEMA: Final = 1
-
-
-def describe(enrollment: Enrollment) -> dict[str, Any]:
-    """Return an enrollment for `--json`; never a key."""
-    return {
-        "device_id": enrollment.device_id.hex(),
-        "fingerprint": fingerprint(enrollment.device_id),
-        "label": enrollment.label,
-        "status": enrollment.status.value,
-        "user": enrollment.user,
-        "uid": enrollment.uid,
-        "host_id": enrollment.host_id.hex(),
-        "host_name": enrollment.host_name,
-        "host_fingerprint": fingerprint(enrollment.host_id),
-        "relays": list(enrollment.relays),
-        "enrolled_at": enrollment.enrolled_at,
-        "has_passphrase": enrollment.has_passphrase,
-    }
 
 
 def show_answer(
@@ -40,7 +21,7 @@ def show_answer(
     if as_json:
         values = _card_values(card, left) | _outcome_values(outcome)
         head = {"schema": SCHEMA, "command": "device answer", "ok": True}
-        screen.console.file.write(json.dumps(head | values) + "\n")
+        screen.console.file.write(json_line(head | values) + "\n")
     elif outcome is None:
         screen.show_card(card, seconds_left=left, others_here=0)
         screen.say(f"attempt {card_name(card)}")
@@ -64,10 +45,10 @@ def _card_values(card: Card, left: int) -> dict[str, Any]:
     challenge = card.challenge
     command = challenge.command and command_text(challenge.command)
     return {
-        "attempt": card_name(card),
+        "attempt_id": card_name(card),
         "kind": challenge.kind.value,
         "host_name": card.enrollment.host_name,
-        "host_id": card.enrollment.host_id.hex(),
+        "host_id": encode_base64url(card.enrollment.host_id),
         "user": challenge.user,
         "approver": challenge.approver,
         "requesting_user": challenge.requesting_user,

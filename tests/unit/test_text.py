@@ -1,12 +1,13 @@
 """Text from outside, made harmless; the table of characters is in the vectors."""
 
+import json
 import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushmfa.text import MAX_SHOWN, decode_text, make_ascii, make_harmless
+from pushmfa.text import MAX_SHOWN, decode_text, json_line, make_ascii, make_harmless
 
 HARMFUL = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 texts = st.text(max_size=80) | st.text(
@@ -27,6 +28,14 @@ def test_ascii_is_printable_ascii(text: str) -> None:
     shown = make_ascii(text)
     assert all(0x20 <= ord(character) < 0x7F for character in shown)
     assert len(shown) <= MAX_SHOWN
+
+
+@given(texts)
+def test_a_line_of_json_is_printable_ascii_and_says_the_same(text: str) -> None:
+    text = text.encode("utf-8", "replace").decode()
+    line = json_line({"label": text})
+    assert all(0x20 <= ord(character) < 0x7F for character in line)
+    assert json.loads(line) == {"label": text}
 
 
 @given(texts, st.integers(3, 40))
