@@ -108,7 +108,7 @@ assert (host["claim_sha256"], commit["commitment"]) == (b64(claimed), b64(commit
 assert (revealed[:32], 1 in host["versions"]) == (sha256(keys[:32]).digest(), True)
 link.send(dump("allow", mailbox=mailbox, senders=[host["mailbox"]]), text=True)
 code = sha256(b"pushmfa/v1 enroll-code\0" + keys + claimed).digest()[:8]
-print(f"six digits: {int.from_bytes(code) % 1000000:06}")  # noqa: T201
+print(f"six digits: {int.from_bytes(code) % 1000000:06}")  # noqa: T201  a script
 done = opened("enroll-done", receive("enroll-done")[0][32:], 2 * meeting, key)
 assert (done["claim_sha256"], done["result"]) == (b64(claimed), "active")
 sealed, left = receive()  # 5.1: a challenge
@@ -127,4 +127,4 @@ ends = {"from": mailbox, "to": host_mailbox, "id": urandom(16), "lifetime": left
 link.send(dump("envelope", sealed=sealed, **ends), text=True)
 outcome = opened("outcome", receive()[0], host_mailbox + mailbox, key)
 assert outcome["challenge_id"] == asked["challenge_id"]
-print("verdict:", outcome["verdict"])  # noqa: T201
+print("verdict:", outcome["verdict"])  # noqa: T201  a script
