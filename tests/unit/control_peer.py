@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -108,7 +109,9 @@ class ControlPeer:
                 return
             with connection, connection.makefile("rb") as lines:
                 connection.settimeout(20)
-                self._play(connection, lines, script)
+                # A client that does not want to hear the rest has gone.
+                with suppress(ConnectionError):
+                    self._play(connection, lines, script)
 
     def _play(
         self, connection: socket.socket, lines: BinaryIO, script: Sequence[Step]
