@@ -10,6 +10,7 @@ import logging
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Final
 
 from pushmfa.daemon.peer import Peer, peer_of
@@ -19,22 +20,23 @@ log = logging.getLogger("pushmfa.daemon")
 _ACCEPTED_AT_ONCE: Final = 64
 
 Serve = Callable[[socket.socket, Peer], Awaitable[None]]
-Admit = Callable[[Peer], bool]
+RefusalOf = Callable[[Peer], bytes | None]
+"""Returns None to serve a peer, else what it is told: nothing, where it is empty."""
 
 
 class Acceptor:
     """Serves every connection of one listening socket in a task of its own."""
 
     def __init__(
-        self, name: str, listener: socket.socket, admit: Admit, serve: Serve
+        self, name: str, listener: socket.socket, refusal_of: RefusalOf, serve: Serve
     ) -> None:
         self._name = name
         self._listener = listener
-        self._admit = admit
+        self._refusal_of = refusal_of
         self._serve = serve
         self._tasks: set[asyncio.Task[None]] = set()
         self.connected: Counter[int] = Counter()
-        """The connections that are served now, by uid; admit looks at it."""
+        """The connections that are served now, by uid; refusal_of looks at it."""
         self._is_stopped = False
         listener.setblocking(False)
 
@@ -73,7 +75,12 @@ class Acceptor:
         except OSError:
             connection.close()
             return
-        if not self._admit(peer):
+        refusal = self._refusal_of(peer)
+        if refusal is not None:
+            # A peer that has gone already hears nothing.
+            with suppress(OSError):
+                if refusal:
+                    connection.send(refusal)
             connection.close()
             return
         # Counted here, not in the task: those that come at once have not begun yet.

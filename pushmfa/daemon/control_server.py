@@ -56,6 +56,21 @@ _KINDS: Final = {
     ConfigError: FailureKind.CONFIG,
 }
 
+_FOREIGN: Final = encode_line(
+    Failure(
+        kind=FailureKind.NOT_PERMITTED,
+        message=f"uid {OVERFLOW_UID} is whoever has no uid here, and may ask nothing",
+        hint="Run it as a user of this host, outside of any container.",
+    )
+)
+_TOO_MANY: Final = encode_line(
+    Failure(
+        kind=FailureKind.LIMIT,
+        message="too many requests wait already",
+        hint="End one of yours, or wait until one ends.",
+    )
+)
+
 
 class CallerGoneError(Exception):
     """The caller closed the connection: what it started is canceled."""
@@ -66,7 +81,9 @@ class ControlServer:
 
     def __init__(self, listener: socket.socket, commands: Commands) -> None:
         self._commands = commands
-        self._acceptor = Acceptor("control.sock", listener, self._admit, self._serve)
+        self._acceptor = Acceptor(
+            "control.sock", listener, self._refusal_of, self._serve
+        )
 
     def start(self) -> None:
         """Serve from now on."""
@@ -76,17 +93,20 @@ class ControlServer:
         """End every request; what they started is canceled."""
         await self._acceptor.stop()
 
-    def _admit(self, peer: Peer) -> bool:
+    def _refusal_of(self, peer: Peer) -> bytes | None:
+        """Return None to serve peer, else the line that says why not."""
         if peer.uid == 0:
-            return True
+            return None
         # Attack: one user's processes take every place, or the uid that stands for
         # all users of other namespaces speaks for one of ours.
         if peer.uid == OVERFLOW_UID:
             log.warning("uid %d was refused at control.sock", OVERFLOW_UID)
-            return False
+            return _FOREIGN
         connected = self._acceptor.connected
         of_others = connected.total() - connected[0]
-        return connected[peer.uid] < MAX_OF_ONE_UID and of_others < MAX_CONNECTIONS
+        if connected[peer.uid] < MAX_OF_ONE_UID and of_others < MAX_CONNECTIONS:
+            return None
+        return _TOO_MANY
 
     async def _serve(self, connection: socket.socket, peer: Peer) -> None:
         reader = asyncio.StreamReader(limit=MAX_LINE)

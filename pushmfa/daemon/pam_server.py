@@ -19,13 +19,17 @@ log = logging.getLogger("pushmfa.daemon")
 MAX_CONNECTIONS: Final = 1_000
 """Logins at the same time, of all users; more are refused at once."""
 
+_REFUSED: Final = "pushmfa: not available; this login is refused."
+_NOTHING_SAID: Final = b""
+"""A module refuses when the connection ends before a verdict."""
+
 
 class PamServer:
     """Serves the PAM module's connections."""
 
     def __init__(self, listener: socket.socket, front: Front) -> None:
         self._front = front
-        self._acceptor = Acceptor("pam.sock", listener, self._admit, self._serve)
+        self._acceptor = Acceptor("pam.sock", listener, self._refusal_of, self._serve)
 
     def start(self) -> None:
         """Serve from now on."""
@@ -35,15 +39,15 @@ class PamServer:
         """End every conversation; their modules refuse."""
         await self._acceptor.stop()
 
-    def _admit(self, peer: Peer) -> bool:
+    def _refusal_of(self, peer: Peer) -> bytes | None:
         # Attack: an unprivileged user speaks to the socket as if it were the module.
         if peer.uid not in (0, os.geteuid()):
             log.warning("uid %d spoke to pam.sock and was refused", peer.uid)
-            return False
+            return _NOTHING_SAID
         if self._acceptor.connected.total() >= MAX_CONNECTIONS:
             log.critical("%d logins wait: no more are taken", MAX_CONNECTIONS)
-            return False
-        return True
+            return _NOTHING_SAID
+        return None
 
     async def _serve(self, connection: socket.socket, peer: Peer) -> None:
         module = ModuleConnection(connection)
@@ -61,6 +65,3 @@ class PamServer:
             raise
         finally:
             module.close()
-
-
-_REFUSED: Final = "pushmfa: not available; this login is refused."

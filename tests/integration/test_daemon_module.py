@@ -173,9 +173,9 @@ def test_attack_another_user_speaks_to_pam_sock(
     monkeypatch.setattr("os.geteuid", lambda: 990)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         server = pam_server.PamServer(listener, None)  # type: ignore[arg-type]
-        assert not server._admit(Peer(pid=1, uid=uid))
-        assert server._admit(Peer(pid=1, uid=0))
-        assert server._admit(Peer(pid=1, uid=990))
+        assert server._refusal_of(Peer(pid=1, uid=uid)) is not None
+        assert server._refusal_of(Peer(pid=1, uid=0)) is None
+        assert server._refusal_of(Peer(pid=1, uid=990)) is None
 
 
 @scene
