@@ -4,6 +4,8 @@
         sandbox.run(["id"], user="alice")
     def test_y(system):              # with relay, daemon, sshd and an enrolled device
         ssh = system.ssh("demo")
+    def test_z(host):                # several stacks, and a phone in this process
+        asked = host.ask_sudo("id")
 
 Without root these tests fail; they are never skipped.
 """
@@ -15,6 +17,7 @@ import pytest
 
 from pushmfa.demo.main import PEOPLE
 from pushmfa.demo.sandbox import Sandbox
+from tests.e2e.programs import Host
 from tests.e2e.support import MODULE, System, find_pushmfa, find_system_module
 
 
@@ -48,3 +51,14 @@ def system(module: Path) -> Iterator[System]:
         whole = System(world, lifetime=15, max_startups="30")
         whole.parts.enroll("alice")
         yield whole
+
+
+@pytest.fixture(scope="session")
+def host(module: Path) -> Iterator[Host]:
+    """Every program and stack, three people with a device; see Host."""
+    with Sandbox(module=module, programs=find_pushmfa()[:1]) as world:
+        whole = Host(world)
+        try:
+            yield whole
+        finally:
+            whole.phone.close()

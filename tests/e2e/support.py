@@ -24,11 +24,23 @@ def find_pushmfa() -> list[str]:
 class System:
     """The whole product in a sandbox of its own."""
 
-    def __init__(self, sandbox: Sandbox, *, lifetime: int, max_startups: str) -> None:
-        """Start relay, daemon and both sshds in sandbox, which stands."""
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        *,
+        lifetime: int,
+        max_startups: str,
+        more_config: str = "",
+    ) -> None:
+        """Start relay, daemon and both sshds in sandbox, which stands.
+
+        more_config: lines at the end of pushmfa.toml.
+        """
         command = find_pushmfa()
         self.sandbox = sandbox
         self.parts = Parts(sandbox, command, lifetime=lifetime)
+        with sandbox.path("/etc/pushmfa/pushmfa.toml").open("a") as config:
+            config.write(more_config)
         self.parts.start()
         self.sshds: dict[str, Sshd] = {
             "demo": start_sshd(sandbox, max_startups=max_startups),

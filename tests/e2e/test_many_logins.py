@@ -1,11 +1,8 @@
 """Fifty logins at the same time, by twenty people, through a real sshd."""
 
-import asyncio
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 import pytest
 
@@ -14,12 +11,8 @@ from pushmfa.demo.sandbox import Sandbox
 from pushmfa.demo.terminal import Terminal
 from pushmfa.device.authenticator import Choice
 from pushmfa.device.cards import Card
-from pushmfa.device.keyring import Enrollment, Keyring, unlock
-from pushmfa.device.session import Session, Unlocked
-from pushmfa.link.dialing import Network
-from pushmfa.link.link import LinkState
-from pushmfa.terms import ChallengeId, DenialReason, Verdict
-from pushmfa.wire.payload import Notice
+from pushmfa.terms import DenialReason, Verdict
+from tests.e2e.phone import Phone
 from tests.e2e.support import System, find_pushmfa
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -27,83 +20,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 PEOPLE: Final = [f"person{number:02}" for number in range(20)]
 LOGINS: Final = {name: 3 if index < 10 else 2 for index, name in enumerate(PEOPLE)}
 LIFETIME: Final = 110
-T = TypeVar("T")
-
-
-class Phone:
-    """The real device code with all twenty enrollments, on a loop in a thread."""
-
-    def __init__(self, state: Path) -> None:
-        keyring = Keyring(state)
-        unlocked = [Unlocked(e, unlock(e, None)) for e in keyring.load_all()]
-        self._loop = asyncio.new_event_loop()
-        self._arrived = threading.Condition()
-        self.cards: list[Card] = []
-        self.ended: dict[ChallengeId, Card] = {}
-        self._stop = asyncio.Event()
-        self._ready: Future[None] = Future()
-        self._session = Session(
-            keyring,
-            unlocked,
-            self,
-            network=Network(ca=None, proxy=None),
-            acknowledges=True,
-        )
-        self._thread = threading.Thread(
-            target=lambda: self._loop.run_until_complete(self._run()), daemon=True
-        )
-        self._thread.start()
-        self._ready.result(20)
-
-    async def _run(self) -> None:
-        async with self._session.running():
-            await self._session.until_ready(15)
-            self._ready.set_result(None)
-            await self._stop.wait()
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
-        self._loop.close()
-
-    def new_card(self, known: int, timeout: float) -> Card:
-        with self._arrived:
-            assert self._arrived.wait_for(lambda: len(self.cards) > known, timeout)
-            return self.cards[known]
-
-    def answer(self, card: Card, choice: Choice) -> None:
-        def act() -> None:
-            self._session.answer(card, choice)
-
-        self._call(act)
-
-    def wait_ends(self, count: int, timeout: float) -> None:
-        with self._arrived:
-            assert self._arrived.wait_for(lambda: len(self.ended) >= count, timeout)
-
-    def _call(self, act: Callable[[], T]) -> T:
-        done: Future[T] = Future()
-        self._loop.call_soon_threadsafe(lambda: done.set_result(act()))
-        return done.result(10)
-
-    def on_card(self, card: Card) -> None:
-        with self._arrived:
-            self.cards.append(card)
-            self._arrived.notify_all()
-
-    def on_end(self, card: Card) -> None:
-        with self._arrived:
-            self.ended[card.challenge.challenge_id] = card
-            self._arrived.notify_all()
-
-    def on_notice(self, enrollment: Enrollment, notice: Notice) -> None:
-        """No notice is part of this."""
-
-    def on_revoked(self, enrollment: Enrollment) -> None:
-        raise AssertionError("revoked")
-
-    def on_state(self, state: LinkState) -> None:
-        """Links may come and go."""
 
 
 class Login(NamedTuple):
