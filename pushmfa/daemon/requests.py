@@ -52,7 +52,7 @@ async def understand(
         first_factor=_first_factor(settings, service, methods),
         # sshd's own arguments are a title, and no command of the person.
         command=None if request.conn else request.command,
-        tty=_shown(request.tty),
+        tty=_tty(request.tty),
         remote_address=remote_address(request.conn),
         connection=connection,
         is_prompted=_is_prompted(request.display or display, service),
@@ -120,5 +120,8 @@ def _text(raw: bytes | None) -> str | None:
     return None if raw is None else decode_text(raw)
 
 
-def _shown(raw: bytes | None) -> str | None:
-    return None if not raw else make_harmless(decode_text(raw), 100)
+def _tty(raw: bytes | None) -> str | None:
+    # sshd asks before there is a terminal, and says "ssh" in place of one.
+    if not raw or raw == b"ssh":
+        return None
+    return make_harmless(decode_text(raw), 100)

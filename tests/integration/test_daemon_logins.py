@@ -127,6 +127,7 @@ async def test_the_challenge_says_who_where_from_and_with_what(tmp_path: Path) -
         assert str(asked.first_factor.fingerprint).startswith("SHA256:")
         assert asked.requesting_user is None
         assert asked.command is None
+        assert asked.tty is None, "what sshd says is no terminal"
         assert (asked.lifetime, asked.digits, asked.others_pending) == (60, 2, 0)
         module.close()
 
