@@ -21,6 +21,25 @@ DEADLINE: Final = 3.0
 T = TypeVar("T")
 
 
+async def accounts_of_login(
+    name: str | None, uid: int | None, loginuid: int | None
+) -> tuple[Account | None, Account | None, Account | None]:
+    """Return the accounts of all that a login names; None for what it does not name.
+
+    One thread and one deadline for the three, which add up to more than the module
+    waits.
+    """
+
+    def look_up() -> tuple[Account | None, Account | None, Account | None]:
+        user = None if name is None else _by_name(name)
+        caller = None if uid is None else _by_uid(uid)
+        if loginuid == uid:
+            return user, caller, caller
+        return user, caller, None if loginuid is None else _by_uid(loginuid)
+
+    return await _in_thread(look_up)
+
+
 async def account_named(name: str) -> Account | None:
     """Return the account that the user database knows by name, None if none."""
     return await _in_thread(lambda: _by_name(name))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pushmfa.daemon.challenges import Context
-from pushmfa.daemon.names import account_named, account_of
+from pushmfa.daemon.names import accounts_of_login
 from pushmfa.login import policy
 from pushmfa.login.policy import Account, Accounts
 from pushmfa.text import decode_text, make_harmless
@@ -61,15 +61,11 @@ async def understand(
 
 
 async def _look_up(request: Request, service: str) -> Accounts:
-    user = None
-    if request.user:
-        name = _name(request.user)
-        user = await account_named(name) if name is not None else None
-    caller = login = None
+    uid = loginuid = None
     if service in policy.SUDO_SERVICES | policy.SU_SERVICES:
-        caller = await account_of(request.uid)
-        if request.loginuid is not None and request.loginuid != UNSET_LOGINUID:
-            login = await account_of(request.loginuid)
+        uid = request.uid
+        loginuid = None if request.loginuid == UNSET_LOGINUID else request.loginuid
+    user, caller, login = await accounts_of_login(_name(request.user), uid, loginuid)
     return Accounts(
         user=user, caller=caller, login=login, requesting=_text(request.ruser)
     )
@@ -86,10 +82,10 @@ def _first_factor(
     return found
 
 
-def _name(raw: bytes) -> str | None:
+def _name(raw: bytes | None) -> str | None:
     # Only what is UTF-8 can be the name of an account that is enrolled.
     try:
-        return raw.decode("utf-8")
+        return raw.decode("utf-8") if raw else None
     except UnicodeDecodeError:
         return None
 

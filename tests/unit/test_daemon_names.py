@@ -5,6 +5,7 @@ import grp
 import os
 import pwd
 import threading
+import time
 
 import pytest
 
@@ -72,3 +73,19 @@ def test_a_database_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
 
     with pytest.raises(NotReachableError):
         asyncio.run(look_up())
+
+
+def test_what_a_login_names_is_looked_up_at_once() -> None:
+    root = asyncio.run(names.account_of(0))
+    found = asyncio.run(names.accounts_of_login("root", 0, 4_294_967_294))
+    assert found == (root, root, None)
+    assert asyncio.run(names.accounts_of_login(None, None, None)) == (None,) * 3
+
+
+def test_three_slow_answers_have_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The PAM module waits 5 s for a first word, not 3 s for each name.
+    monkeypatch.setattr(names, "DEADLINE", 0.1)
+    monkeypatch.setattr(names, "_by_name", lambda name: time.sleep(0.06))
+    monkeypatch.setattr(names, "_by_uid", lambda uid: time.sleep(0.06))
+    with pytest.raises(NotReachableError):
+        asyncio.run(names.accounts_of_login("alice", 1001, 1002))
