@@ -18,7 +18,7 @@ from pushmfa.errors import StoreError
 from pushmfa.login.attempt import End
 from pushmfa.login.moment import Moment
 from pushmfa.login.numbers import choose_number
-from pushmfa.login.policy import LoginFacts, PolicySettings, has_publickey
+from pushmfa.login.policy import Account, LoginFacts, PolicySettings, has_publickey
 from pushmfa.terms import AttemptId, Cause, Verdict
 from pushmfa.text import decode_text
 from pushmfa.wire.local import Request
@@ -66,7 +66,8 @@ class Front:
         """Return what the policy decides on."""
         request, now = situation.request, self._clock.now()
         approver = situation.approver
-        devices = self._registry.active_devices_of(approver) if approver else ()
+        devices = self._registry.devices_of(approver) if approver else ()
+        active = sum(device.is_active() for device in devices)
         methods = None if request.methods is None else decode_text(request.methods)
         return LoginFacts(
             phase=request.phase,
@@ -78,13 +79,17 @@ class Front:
             is_approver_certain=situation.is_approver_certain,
             has_publickey=has_publickey(methods),
             remote_address=situation.context.remote_address,
-            active_devices=len(devices),
-            has_ticket=approver is not None and self._tickets.is_out(approver, now),
+            active_devices=active,
+            has_ticket=not active and self._has_ticket(approver, now),
             earlier_refusal=self._earlier_refusal(situation.context, now),
             is_relay_ready=self._is_relay_ready.is_set(),
             wall=now.wall,
-            had_device=approver is None or bool(self._registry.devices_of(approver)),
+            had_device=approver is None or bool(devices),
         )
+
+    def _has_ticket(self, approver: Account | None, now: Moment) -> bool:
+        # Asked last: it reads the disk, and a login with a device needs none.
+        return approver is not None and self._tickets.is_out(approver, now)
 
     def label_of(self, end: End) -> str | None:
         """Return the label of the device that ended an attempt."""

@@ -59,7 +59,7 @@ class LoginFacts:
     remote_address: str | None
     active_devices: int
     has_ticket: bool
-    """The account has an enrollment ticket that can still admit one login."""
+    """An account without a device has a ticket that can still admit one login."""
     earlier_refusal: End | None
     """How this connection was refused before: its client tries again by itself."""
     is_relay_ready: bool
