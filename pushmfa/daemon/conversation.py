@@ -52,6 +52,8 @@ class Shown:
     number: str
     devices: tuple[Device, ...]
     is_prompted: bool
+    is_proved: bool
+    """A first factor was proved: the terminal may show what it knows."""
     is_entered: bool = False
     is_told: bool = False
 
@@ -115,7 +117,9 @@ class Conversation:
             await self._not_asked(situation, waiting, lifetime, names_devices)
             return
         devices = waiting.devices if names_devices else ()
-        shown = Shown(waiting.number, devices, situation.is_prompted())
+        shown = Shown(
+            waiting.number, devices, situation.is_prompted(), is_proved=names_devices
+        )
         end = await self._wait(waiting, shown)
         if end.is_approved():
             await self._deliver(waiting, shown, end)
@@ -142,14 +146,15 @@ class Conversation:
         if isinstance(waiting, End):
             self._say_end(waiting, None, lifetime)
             return
-        shown = Shown(waiting.number, (), situation.is_prompted())
+        shown = Shown(waiting.number, (), situation.is_prompted(), is_proved=False)
         end = await self._wait(waiting, shown)
         self._front.remember_refusal(situation.context, end)
         self._say_end(end, None, lifetime)
         await self._linger(shown)
 
     async def _take_ticket(self, situation: Situation, lifetime: int) -> None:
-        context, shown = situation.context, Shown("", (), situation.is_prompted())
+        context = situation.context
+        shown = Shown("", (), situation.is_prompted(), is_proved=True)
         try:
             self._show(words.ticket_prompt(), is_prompted=shown.is_prompted)
             async with asyncio.timeout(lifetime):
@@ -218,9 +223,12 @@ class Conversation:
         """Answer what was typed: nothing means wait, and nothing else counts."""
         shown.is_entered = True
         text = decode_text(typed).strip()
-        if not text:
+        # Attack: who exists? What is typed for a stranger, or for a root that may
+        # not log in, arrives from sshd as junk of the same length: without a proof
+        # only the length may count.
+        if not (text if shown.is_proved else typed):
             return
-        if text == shown.number:
+        if shown.is_proved and text == shown.number:
             say = words.number_again
         elif not shown.is_told:
             say = words.nothing_to_type
