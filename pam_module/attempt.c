@@ -34,6 +34,16 @@ read_file(const char *path, char *bytes, size_t size, int *error)
     return got < 0 ? -1 : (ssize_t)length;
 }
 
+static bool
+is_read(const pam_handle_t *pamh, const char *path, ssize_t length, int error)
+{
+    if (length > 0)
+        return true;
+    pam_syslog(pamh, LOG_ERR, "cannot read %s: %s", path,
+               length < 0 ? strerror(error) : "empty");
+    return false;
+}
+
 /* Append a number that the kernel keeps for our own process.  A kernel without
    audit has no such file, and the item is left out; any other failure may be
    the doing of whoever runs sudo with few descriptors, and refuses. */
@@ -47,24 +57,27 @@ add_kernel_number(struct first_datagram *first, const pam_handle_t *pamh,
 
     if (length < 0 && error == ENOENT)
         return true;
-    if (length <= 0) {
-        pam_syslog(pamh, LOG_ERR, "cannot read %s: %s", path,
-                   length < 0 ? strerror(error) : "empty");
+    if (!is_read(pamh, path, length, error))
         return false;
-    }
     digits[length] = '\0';
     protocol_add(first, key, digits);
     return true;
 }
 
-static void
+/* An item that PAM does not have is NULL, and left out. */
+static bool
 add_item(struct first_datagram *first, const pam_handle_t *pamh,
          const char *key, int item)
 {
     const void *value = NULL;
+    int code = pam_get_item(pamh, item, &value);
 
-    if (pam_get_item(pamh, item, &value) == PAM_SUCCESS)
-        protocol_add(first, key, value);
+    if (code != PAM_SUCCESS) {
+        pam_syslog(pamh, LOG_ERR, "no %s: code %d", key, code);
+        return false;
+    }
+    protocol_add(first, key, value);
+    return true;
 }
 
 bool
@@ -102,7 +115,7 @@ display_word(enum display display)
 }
 
 /* argv as the kernel gives it, so that the phone shows what sudo will run and
-   not what somebody says about it. */
+   not what somebody says about it.  No process that calls PAM has none. */
 static bool
 add_command(struct first_datagram *first, const pam_handle_t *pamh,
             const struct options *options)
@@ -113,10 +126,8 @@ add_command(struct first_datagram *first, const pam_handle_t *pamh,
     ssize_t length = read_file(path, command, sizeof(command), &error);
     bool cut = length > PROTOCOL_COMMAND_MAX;
 
-    if (length < 0) {
-        pam_syslog(pamh, LOG_ERR, "cannot read %s: %s", path, strerror(error));
+    if (!is_read(pamh, path, length, error))
         return false;
-    }
     protocol_add_number(first, "cut", cut ? 1 : 0);
     protocol_add(first, "display", display_word(options->display));
     if (protocol_end(first, command,
@@ -139,9 +150,10 @@ attempt_describe(struct attempt *attempt, const pam_handle_t *pamh,
     protocol_add(first, "phase", phase);
     protocol_add(first, "service", service->name);
     protocol_add(first, "user", attempt->user);
-    add_item(first, pamh, "ruser", PAM_RUSER);
-    add_item(first, pamh, "rhost", PAM_RHOST);
-    add_item(first, pamh, "tty", PAM_TTY);
+    if (!add_item(first, pamh, "ruser", PAM_RUSER) ||
+        !add_item(first, pamh, "rhost", PAM_RHOST) ||
+        !add_item(first, pamh, "tty", PAM_TTY))
+        return false;
     protocol_add_number(first, "uid", getuid());
     if (!add_kernel_number(first, pamh, "loginuid", "/proc/self/loginuid") ||
         !add_kernel_number(first, pamh, "sessionid", "/proc/self/sessionid"))

@@ -248,6 +248,21 @@ log_verdict(const struct exchange *exchange, enum verdict verdict)
                text_word(exchange->service->name).text);
 }
 
+static bool
+describe(struct exchange *exchange, const char *phase, int flags)
+{
+    unsigned wait;
+
+    if (!attempt_name_user(&exchange->attempt, exchange->pamh))
+        return false;
+    wait = watch_seconds_left(&exchange->watch); /* the name may take long */
+    if (wait == 0)
+        pam_syslog(exchange->pamh, LOG_NOTICE, "no time is left to ask");
+    return wait > 0 && attempt_describe(&exchange->attempt, exchange->pamh,
+                                        exchange->options, exchange->service,
+                                        phase, flags, wait);
+}
+
 enum verdict
 exchange_run(pam_handle_t *pamh, const struct options *options,
              const struct service *service, const char *phase, int flags)
@@ -259,9 +274,7 @@ exchange_run(pam_handle_t *pamh, const struct options *options,
     watch_start(&exchange.watch, choose_timeout(options, service));
     if (service->conn == NULL)
         watch_terminal(&exchange.watch);
-    if (attempt_name_user(&exchange.attempt, pamh) &&
-        attempt_describe(&exchange.attempt, pamh, options, service, phase,
-                         flags, watch_seconds_left(&exchange.watch)))
+    if (describe(&exchange, phase, flags))
         verdict = ask_daemon(&exchange);
     else
         (void)conversation_error(pamh, CONVERSATION_UNAVAILABLE);

@@ -2,9 +2,11 @@
 
 #include "marks.h"
 
+#include <security/pam_ext.h>
 #include <security/pam_modules.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 static const char approved_key[] = "pushmfa_approved";
 static const char refused_key[] = "pushmfa_refused";
@@ -30,13 +32,20 @@ marks_approve(pam_handle_t *pamh)
         free(copy);
 }
 
-void
+bool
 marks_forget_approval(pam_handle_t *pamh)
 {
     const void *data = NULL;
+    int code = pam_get_data(pamh, approved_key, &data);
 
-    if (pam_get_data(pamh, approved_key, &data) == PAM_SUCCESS && data != NULL)
-        (void)pam_set_data(pamh, approved_key, NULL, NULL);
+    if (code == PAM_NO_MODULE_DATA)
+        return true;
+    if (code == PAM_SUCCESS)
+        code = pam_set_data(pamh, approved_key, NULL, NULL);
+    if (code == PAM_SUCCESS)
+        return true;
+    pam_syslog(pamh, LOG_ERR, "cannot forget an approval: code %d", code);
+    return false;
 }
 
 bool
@@ -64,6 +73,5 @@ marks_is_refused(const pam_handle_t *pamh)
 {
     const void *mark = NULL;
 
-    return pam_get_data(pamh, refused_key, &mark) == PAM_SUCCESS &&
-           mark != NULL;
+    return pam_get_data(pamh, refused_key, &mark) != PAM_NO_MODULE_DATA;
 }

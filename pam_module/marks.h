@@ -6,11 +6,13 @@
 #include <security/_pam_types.h>
 #include <stdbool.h>
 
-/* Remember, or forget, that the user who is now in PAM_USER was approved in the
-   auth phase.  If there is no memory nothing is remembered, and the account
-   phase asks the daemon. */
+/* Remember that the user who is now in PAM_USER was approved in the auth phase.
+   If there is no memory nothing is remembered, and the account phase asks the
+   daemon. */
 void marks_approve(pam_handle_t *pamh);
-void marks_forget_approval(pam_handle_t *pamh);
+
+/* Forget it.  Return false, after a log line, if that failed. */
+bool marks_forget_approval(pam_handle_t *pamh);
 
 /* Return whether the user who is now in PAM_USER was approved. */
 bool marks_is_approved(const pam_handle_t *pamh);

@@ -41,10 +41,13 @@ pam_sm_authenticate(pam_handle_t *pamh, int flags, int argc, const char **argv)
 
     if (!options_parse(&options, pamh, argc, argv))
         return refuse_line(pamh, PAM_SERVICE_ERR);
-    service_identify(&service, pamh);
+    if (!service_identify(&service, pamh))
+        return refuse_line(pamh, PAM_ABORT); /* right in both columns */
     if (options.role == ROLE_FIRST_FACTOR)
         return select_first_factor(&service);
-    marks_forget_approval(pamh);
+    if (!marks_forget_approval(pamh))
+        return refuse_line(pamh,
+                           verdict_code(VERDICT_UNAVAILABLE, service.column));
     if (service.column == COLUMN_SUDO && marks_is_refused(pamh))
         return verdict_code(VERDICT_CANCELED, service.column);
     verdict = exchange_run(pamh, &options, &service, "auth", flags);
@@ -83,7 +86,8 @@ pam_sm_acct_mgmt(pam_handle_t *pamh, int flags, int argc, const char **argv)
                    "an account line needs role=attempt: refused");
         return refuse_line(pamh, PAM_SERVICE_ERR);
     }
-    service_identify(&service, pamh);
+    if (!service_identify(&service, pamh))
+        return refuse_line(pamh, PAM_ABORT); /* right in both columns */
     if (service.conn == NULL) {
         pam_syslog(pamh, LOG_ERR,
                    "an account line works in sshd only: refused");

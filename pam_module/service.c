@@ -2,8 +2,10 @@
 
 #include "service.h"
 
+#include <security/pam_ext.h>
 #include <security/pam_modules.h>
 #include <string.h>
+#include <syslog.h>
 
 static const struct kind {
     const char *name;
@@ -26,24 +28,28 @@ find_local(const char *name)
     return NULL;
 }
 
-void
+bool
 service_identify(struct service *service, pam_handle_t *pamh)
 {
     const struct kind *local;
     const void *item = NULL;
 
     *service = (struct service){.name = "", .column = COLUMN_OTHERS};
-    if (pam_get_item(pamh, PAM_SERVICE, &item) == PAM_SUCCESS && item != NULL)
-        service->name = item;
+    if (pam_get_item(pamh, PAM_SERVICE, &item) != PAM_SUCCESS || item == NULL) {
+        pam_syslog(pamh, LOG_ERR, "no service name: refused");
+        return false;
+    }
+    service->name = item;
     local = find_local(service->name);
     if (local != NULL) {
         service->is_local = true;
         service->is_login = local->is_login;
         service->column = local->column;
-        return;
+        return true;
     }
     service->conn = pam_getenv(pamh, "SSH_CONNECTION");
     service->methods = pam_getenv(pamh, "SSH_AUTH_INFO_0");
+    return true;
 }
 
 bool

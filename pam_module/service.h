@@ -19,8 +19,9 @@ struct service {
 
 /* Fill *service from PAM_SERVICE and the PAM environment.  conn and methods
    are always NULL in a local service: only sshd sets them for good, and the
-   process environment, which sudo's caller chooses, is never read. */
-void service_identify(struct service *service, pam_handle_t *pamh);
+   process environment, which sudo's caller chooses, is never read.  Return
+   false, after a log line, if PAM does not say which service this is. */
+bool service_identify(struct service *service, pam_handle_t *pamh);
 
 /* Return whether sshd says that a public key was proved: a line of methods
    that starts with "publickey ". */

@@ -16,20 +16,26 @@ enum { SLICE = 1000 };
 
 enum { DAEMON, CLIENT, SIGNALS, TERMINAL, WATCHED };
 
+/* What a clock that fails shows: later than every deadline. */
+static const int64_t end_of_time = INT64_MAX / 2;
+
 int64_t
 watch_now(void)
 {
-    struct timespec now = {0};
+    struct timespec now;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
+        return end_of_time;
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 void
 watch_start(struct watch *watch, int timeout)
 {
+    int64_t now = watch_now();
+
     *watch = (struct watch){
-        .deadline = watch_now() + (int64_t)timeout * 1000,
+        .deadline = now < end_of_time ? now + (int64_t)timeout * 1000 : 0,
         .parent = getppid(),
         .daemon = -1,
         .client = -1,
@@ -132,6 +138,8 @@ watch_wait(const struct watch *watch, int64_t limit, bool typed)
     enum event event = EVENT_FAILED;
     bool happened = false;
 
+    if (limit >= end_of_time)
+        return EVENT_DEADLINE;
     if (limit > watch->deadline)
         limit = watch->deadline;
     while (!happened) {

@@ -28,7 +28,8 @@ enum event {
     EVENT_FAILED       /* poll failed, errno says why */
 };
 
-/* Return the time of CLOCK_MONOTONIC in milliseconds. */
+/* Return the time of CLOCK_MONOTONIC in milliseconds; if it fails, a time after
+   every deadline. */
 int64_t watch_now(void);
 
 /* Start the clock: the deadline is timeout seconds from now, nothing watched
