@@ -186,14 +186,15 @@ call(pam_handle_t *pamh, const struct line *line, int flags)
 }
 
 /* One line of [run]: "authenticate [flags] = PAM_CODE". */
-static void
-run_line(pam_handle_t *pamh, const struct line *line)
+static bool
+run_line(pam_handle_t *pamh, const struct line *line, application_heard *heard)
 {
     const char *equals = strchr(line->rest, '=');
     const char *wanted = equals == NULL ? line->rest : equals + 2;
     int flags =
         equals == NULL ? 0 : (int)(unsigned)strtoul(line->rest, NULL, 0);
     int before = count_descriptors();
+    bool as_wanted = true;
     int code;
 
     if (strcmp(line->word, "set_user") == 0)
@@ -202,16 +203,20 @@ run_line(pam_handle_t *pamh, const struct line *line)
         expect_pending(line);
     else {
         code = call(pamh, line, flags);
-        if (strcmp(code_name(code), wanted) != 0)
+        as_wanted = strcmp(code_name(code), wanted) == 0;
+        if (heard != NULL)
+            heard(code, as_wanted);
+        if (!as_wanted)
             fail(line->number, "%s returned %s (%d)", line->word,
                  code_name(code), code);
     }
     if (count_descriptors() != before)
-        fail(line->number, "descriptors leaked");
+        fail_always("line %d: descriptors leaked", line->number);
+    return as_wanted;
 }
 
 void
-application_run(const struct script *script)
+application_run(const struct script *script, application_heard *heard)
 {
     const struct lines *run = &script->section[SECTION_RUN];
     const char *user = script_option(script, "user", "alice");
@@ -230,7 +235,8 @@ application_run(const struct script *script)
     set_items(script, prompts.pamh);
     limit_descriptors(script);
     for (i = 0; i < run->count; i++)
-        run_line(prompts.pamh, &run->line[i]);
+        if (!run_line(prompts.pamh, &run->line[i], heard) && heard != NULL)
+            break;
     (void)pam_end(prompts.pamh, PAM_SUCCESS);
     prompts_end(&prompts);
 }

@@ -6,10 +6,16 @@
 
 #include "script.h"
 
+#include <stdbool.h>
+
 /* Write the PAM configuration of the case into its folder. */
 void application_configure(const struct script *script);
 
-/* Make the calls and check what comes back. */
-void application_run(const struct script *script);
+/* Told what each call returned, and whether [run] wants that. */
+typedef void application_heard(int code, bool wanted);
+
+/* Make the calls and check what comes back.  heard may be NULL; with it, the
+   first code that is not wanted ends the run. */
+void application_run(const struct script *script, application_heard *heard);
 
 #endif

@@ -11,16 +11,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { PATIENCE = 25000 }; /* milliseconds that anything may take */
+enum {
+    PATIENCE = 25000,     /* milliseconds that anything may take */
+    PATIENCE_FAULT = 2000 /* the same where a fault has kept it away */
+};
+
+static int
+patience(void)
+{
+    return report_is_tolerant() ? PATIENCE_FAULT : PATIENCE;
+}
 
 /* Return the datagram's length, 0 at the end, -1 if nothing came in time. */
 static ssize_t
-receive(struct player *player, char *bytes, size_t size, int patience)
+receive(struct player *player, char *bytes, size_t size, int limit)
 {
     struct pollfd polled = {.fd = player->connection, .events = POLLIN};
     ssize_t got;
 
-    if (player->connection < 0 || poll(&polled, 1, patience) != 1)
+    if (player->connection < 0 || poll(&polled, 1, limit) != 1)
         return -1;
     got = recv(player->connection, bytes, size, 0);
     /* A module that goes with a datagram unread is reported once, and before
@@ -163,7 +172,7 @@ static void
 expect_typed(struct player *player, const struct line *line)
 {
     char bytes[PROTOCOL_TYPED_MAX + 2], wanted[SCRIPT_TEXT];
-    ssize_t got = receive(player, bytes, sizeof(bytes), PATIENCE);
+    ssize_t got = receive(player, bytes, sizeof(bytes), patience());
     size_t count, length;
 
     if (got <= 0 || bytes[0] != 'A') {
@@ -185,8 +194,8 @@ static void
 expect_silence(struct player *player, const struct line *line)
 {
     char bytes[PROTOCOL_TYPED_MAX + 2];
-    int patience = (int)strtoul(line->rest, NULL, 10);
-    ssize_t got = receive(player, bytes, sizeof(bytes), patience);
+    int limit = (int)strtoul(line->rest, NULL, 10);
+    ssize_t got = receive(player, bytes, sizeof(bytes), limit);
 
     if (got >= 0)
         fail(line->number, "the module was not silent: %.*s", (int)got, bytes);
@@ -207,7 +216,7 @@ player_expect_end(struct player *player, int number)
     ssize_t got = 0;
 
     if (player->connection >= 0)
-        got = receive(player, bytes, sizeof(bytes), PATIENCE);
+        got = receive(player, bytes, sizeof(bytes), patience());
     if (got > 0)
         fail(number, "unexpected at the end: %.*s", (int)got, bytes);
     if (got < 0)

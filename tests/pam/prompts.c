@@ -131,7 +131,7 @@ prompts_converse(int count, const struct pam_message **messages,
     const char *answer;
 
     if (wipe_is_due())
-        fail(0, "an answer was not wiped");
+        fail_always("an answer was not wiped");
     if (count != 1)
         fail(0, "%d messages in one call", count);
     if (line == NULL) {
@@ -162,7 +162,7 @@ prompts_end(const struct prompts *prompts)
     const struct lines *lines = &prompts->script->section[SECTION_PROMPTS];
 
     if (wipe_is_due())
-        fail(0, "an answer was not wiped");
+        fail_always("an answer was not wiped");
     if (prompts->next < lines->count)
         fail(lines->line[prompts->next].number, "never shown");
 }

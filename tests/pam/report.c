@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 static int failed;
+static bool tolerant;
 
 static void
 say(int number, const char *format, va_list arguments)
@@ -21,12 +22,36 @@ say(int number, const char *format, va_list arguments)
 }
 
 void
+report_tolerate(void)
+{
+    tolerant = true;
+}
+
+bool
+report_is_tolerant(void)
+{
+    return tolerant;
+}
+
+void
 fail(int number, const char *format, ...)
 {
     va_list arguments;
 
+    if (tolerant)
+        return;
     va_start(arguments, format);
     say(number, format, arguments);
+    va_end(arguments);
+}
+
+void
+fail_always(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(0, format, arguments);
     va_end(arguments);
 }
 

@@ -2,17 +2,12 @@
      run_conversation MODULE CASE...
    Every case is a process of its own.  README.md describes the files. */
 
-#include "application.h"
-#include "fake_daemon.h"
-#include "log_capture.h"
+#include "case.h"
 #include "report.h"
 #include "script.h"
-#include "theater.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,107 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    JOBS = 16,        /* most of them sleep */
-    CASE_SECONDS = 40 /* then it is killed */
-};
-
-enum { STATUS_NEEDS_ROOT = 77 };
-
-/* Block or handle signals as sudo does. */
-static void
-note_signal(int number)
-{
-    (void)number;
-}
-
-static void
-arrange_signals(const struct script *script)
-{
-    struct sigaction action = {.sa_handler = note_signal};
-    sigset_t blocked;
-
-    /* As in sudo: a write to a daemon that is gone must not kill it. */
-    (void)signal(SIGPIPE, SIG_DFL);
-    if (script_option(script, "handle", NULL) != NULL)
-        (void)sigaction(SIGTERM, &action, NULL);
-    if (script_option(script, "block", NULL) == NULL)
-        return;
-    (void)sigemptyset(&blocked);
-    (void)sigaddset(&blocked, SIGINT);
-    (void)sigaddset(&blocked, SIGQUIT);
-    (void)sigprocmask(SIG_BLOCK, &blocked, NULL);
-}
-
-static pid_t
-start_daemon(const struct script *script, struct stage *stage)
-{
-    pid_t application = getpid();
-    pid_t daemon;
-
-    if (script->section[SECTION_DAEMON].count == 0)
-        return -1;
-    daemon = fork();
-    if (daemon == 0) {
-        (void)alarm(CASE_SECONDS);
-        fake_daemon_play(script, stage, application);
-    }
-    return daemon;
-}
-
-static void
-end_daemon(pid_t daemon, const struct stage *stage)
-{
-    struct pollfd polled = {.fd = stage->listener, .events = POLLIN};
-    int status = 0;
-
-    if (daemon > 0 && (waitpid(daemon, &status, 0) != daemon || status != 0))
-        fail(0, "the fake daemon is not content");
-    if (poll(&polled, 1, 0) == 1 && (polled.revents & POLLIN) != 0)
-        fail(0, "an attempt that [daemon] does not know");
-}
-
-/* The application's side must not keep open what the daemon is to close. */
-static void
-close_far_ends(struct stage *stage)
-{
-    int *ends[] = {&stage->terminal, &stage->client, &stage->parent};
-    size_t i;
-
-    for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-        if (*ends[i] >= 0) {
-            (void)close(*ends[i]);
-            *ends[i] = -1;
-        }
-}
-
-static int
-run_case(const char *path)
-{
-    static struct script script;
-    struct stage stage;
-    char pid[16];
-    pid_t daemon;
-
-    (void)setsid();
-    (void)alarm(CASE_SECONDS);
-    script_read(&script, path);
-    if (theater_needs_root(&script))
-        return STATUS_NEEDS_ROOT;
-    theater_build(&script, &stage);
-    application_configure(&script);
-    theater_adopt(&script, &stage);
-    (void)snprintf(pid, sizeof(pid), "%d", getpid());
-    (void)setenv("PUSHMFA_PID", pid, 1);
-    arrange_signals(&script);
-    daemon = start_daemon(&script, &stage);
-    close_far_ends(&stage);
-    application_run(&script);
-    end_daemon(daemon, &stage);
-    log_capture_compare(&script);
-    theater_remove(&script);
-    return failures();
-}
+enum { JOBS = 16 }; /* most of them sleep */
 
 /* Split argv = a|b|c in place; (long N) is sudo with an argument of N bytes. */
 static void
@@ -217,7 +112,7 @@ finish_job(struct job jobs[], struct tally *tally)
     for (i = 0; i < JOBS; i++) {
         if (jobs[i].pid != pid)
             continue;
-        if (WIFEXITED(status) && WEXITSTATUS(status) == STATUS_NEEDS_ROOT)
+        if (WIFEXITED(status) && WEXITSTATUS(status) == CASE_NEEDS_ROOT)
             printf("skipped %s: needs root\n", jobs[i].path);
         else if (status == 0)
             tally->passed++;
@@ -251,7 +146,7 @@ main(int argc, char **argv)
     int next = 2, running = 0;
 
     if (path != NULL)
-        return run_case(path);
+        return case_run(path, NULL);
     if (argc < 3) {
         (void)fprintf(stderr, "usage: %s MODULE CASE...\n", argv[0]);
         return 2;
