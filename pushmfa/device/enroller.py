@@ -35,6 +35,7 @@ from pushmfa.errors import (
     ExpiredError,
     MalformedError,
     RefusedError,
+    SealError,
     UsageError,
 )
 from pushmfa.link.dialing import Network
@@ -155,7 +156,13 @@ class _Enroller:
         sealed = await self._next(
             REPLY_SECONDS, "the host does not answer; somebody may have used this link"
         )
-        return open_host(self._meeting, claim, self.keys, sealed)
+        try:
+            return open_host(self._meeting, claim, self.keys, sealed)
+        except SealError as error:
+            raise SealError(
+                "the host answers another device: this link was used already",
+                hint=f"{_AGAIN} If it was not you, tell the administrator.",
+            ) from error
 
     async def confirm(
         self,
@@ -208,7 +215,7 @@ async def _check_host(
     if local is not None and local == host.host_id:
         raise UsageError(
             "this machine is the host that the device is to protect",
-            hint="Enroll a device that is not on it; --force does it all the same.",
+            hint=f"Enroll one that is not on it, or add --force. {_AGAIN}",
         )
 
 

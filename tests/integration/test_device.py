@@ -13,11 +13,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
 from pushmfa.cli.objects import enrollment_object
-from pushmfa.crypto.keys import confirmation_code, enrollment_keys
+from pushmfa.crypto.keys import (
+    confirmation_code,
+    enrollment_keys,
+    new_sealing_scalar,
+)
+from pushmfa.crypto.sealing import Opener
 from pushmfa.crypto.signing import Signer
 from pushmfa.device import main
 from pushmfa.device.keyring import Enrollment, EnrollmentStatus, Keyring, unlock
@@ -31,6 +37,7 @@ from pushmfa.errors import (
     NotReachableError,
     PushmfaError,
     RefusedError,
+    SealError,
     UsageError,
     VerificationError,
 )
@@ -302,6 +309,36 @@ def test_an_enrollment_that_fails_leaves_nothing(
             with pytest.raises(error):
                 await task
             assert Keyring(device.state).load_all() == []
+
+    play(scenario())
+
+
+def test_a_link_that_another_device_used_is_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with world(tmp_path) as (host, device):
+            task = asyncio.create_task(
+                device.call(
+                    main.enroll,
+                    host.link_text,
+                    label="laptop",
+                    local_host_id=lambda: None,
+                )
+            )
+            host.meet_send(host.peer.commit(SECRET))
+            claim, raw = host.peer.open_claim(SECRET, await host.claims.get())
+            first = msgspec.structs.replace(
+                claim,
+                sealing_key=SealingKey(
+                    Opener.from_private(new_sealing_scalar()).public_key
+                ),
+            )
+            reveal = host.peer.reveal(claim, raw)
+            host.meet_send(
+                host.peer.enclose_statement(SECRET, first, reveal, step=b"enroll-host")
+            )
+            with pytest.raises(SealError, match="was used already") as caught:
+                await task
+            assert "again for a new link" in caught.value.hint
 
     play(scenario())
 
