@@ -26,6 +26,8 @@ from pushmfa.wire.payload import Challenge, Command, EnrollHost
 _STYLES: Final = {Kind.LOGIN: "cyan", Kind.SUDO: "yellow", Kind.SU: "yellow"}
 _OTHER_STYLE: Final = "magenta"
 _SHOWN: Final = 255
+_LOGINS: Final = (Kind.LOGIN, Kind.SUDO, Kind.SU)
+"""Where a first factor could have been proved; `pushmfa` itself asks for none."""
 
 
 def make_console() -> Console:
@@ -128,7 +130,8 @@ def _rows(card: Card, seconds_left: int) -> list[tuple[str, Text]]:
     rows = [("who", _who(challenge)), ("where", _where(card))]
     rows.append(("service", _plain(challenge.service)))
     rows.append(("from", _from(challenge)))
-    rows.append(("before", _first_factor(challenge)))
+    if challenge.kind in _LOGINS or challenge.first_factor is not None:
+        rows.append(("before", _first_factor(challenge)))
     if challenge.command is not None:
         rows.append(("command", _command(challenge.command)))
     if challenge.text is not None:

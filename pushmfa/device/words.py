@@ -50,11 +50,11 @@ def outcome_text(outcome: Outcome) -> str:
             return _approved(outcome)
         case Verdict.DENIED:
             where = "" if outcome.by_this_device else " on another device"
-            return f"denied{where}: the login was refused"
+            return f"denied{where}"
         case Verdict.WRONG_NUMBER:
             if outcome.by_this_device:
-                return "wrong number: the login was refused"
-            return "a wrong number was typed on another device: the login was refused"
+                return "wrong number: refused"
+            return "a wrong number was typed on another device: refused"
         case Verdict.EXPIRED:
             return "expired: nobody answered in time"
         case Verdict.CANCELED:

@@ -109,6 +109,11 @@ def test_a_login() -> None:
     assert shown(make_card(first_factor=factor)) == LOGIN
 
 
+def test_a_command_of_pushmfa_has_no_first_factor_to_miss() -> None:
+    assert "nothing was proved" in shown(make_card(first_factor=None))
+    assert "before" not in shown(make_card(kind=Kind.TEST, first_factor=None))
+
+
 SUDO = """\
 ╭─ B · sudo: a command as another user ────────────────────────────────────────╮
 │ who       root (uid 0), asked for by alice, to be approved by alice          │
