@@ -13,6 +13,7 @@ from pushmfa.daemon.logins import Logins
 from pushmfa.daemon.notices import Notices
 from pushmfa.daemon.places import Places
 from pushmfa.daemon.post import Host
+from pushmfa.daemon.refusals import Refusals
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.standing import Lane
 from pushmfa.daemon.tickets import Tickets
@@ -55,6 +56,7 @@ class Parts:
     clock: Clock
     registry: Registry
     audit: Audit
+    refusals: Refusals
     logins: Logins
     tickets: Tickets
     notices: Notices
@@ -90,7 +92,10 @@ async def ask(parts: Parts, call: Call, kind: Kind, text: str) -> tuple[End, str
     )
     waiting = parts.logins.begin(context, parts.lifetime)
     if isinstance(waiting, End):
-        return parts.logins.refuse(context, waiting), "-"
+        # Attack: any user of this machine asks in a loop, device or not; a row for
+        # each would fill the disk and lock everybody out.
+        parts.refusals.count(f"uid {call.uid}")
+        return waiting, "-"
     try:
         await call.exchange.tell(
             control.NumberShown(

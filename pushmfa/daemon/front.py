@@ -6,10 +6,10 @@ from collections import OrderedDict
 from typing import Final
 
 from pushmfa.config.model import HostConfig
-from pushmfa.daemon.audit import SCHEMA, Audit, RefusalsRecord
 from pushmfa.daemon.challenges import Context
 from pushmfa.daemon.clock import Clock
 from pushmfa.daemon.logins import Logins
+from pushmfa.daemon.refusals import Refusals
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.requests import Situation
 from pushmfa.daemon.tickets import Tickets
@@ -39,7 +39,7 @@ class Front:
         config: HostConfig,
         clock: Clock,
         registry: Registry,
-        audit: Audit,
+        refusals: Refusals,
         logins: Logins,
         tickets: Tickets,
         is_relay_ready: "asyncio.Event",
@@ -47,7 +47,7 @@ class Front:
         self._config = config
         self._clock = clock
         self._registry = registry
-        self._audit = audit
+        self._refusals = refusals
         self._tickets = tickets
         self._is_relay_ready = is_relay_ready
         self.logins = logins
@@ -56,7 +56,6 @@ class Front:
         self._refused: OrderedDict[tuple[bytes, int], tuple[End, Moment]] = (
             OrderedDict()
         )
-        self._uncounted: dict[str, int] = {}
 
     def display_of(self, request: Request) -> str | None:
         """Return what the configuration says of the service's display."""
@@ -125,7 +124,7 @@ class Front:
         many there are: if a flood of them ended at once, those that still wait would
         be the enrolled ones. What bounds them is the number of connections.
         """
-        self._count(context)
+        self.count_refusal(context)
         expired = End(Verdict.EXPIRED, Cause.NO_ANSWER)
         number = choose_number(self._config.login.digits, (), secrets.randbits(128))
         if number is None:
@@ -150,22 +149,13 @@ class Front:
             note_enter=lambda _: None,
         )
 
-    def _count(self, context: Context) -> None:
-        # Attack: a scanner that fills the audit. Refusals without a first factor are
-        # counted a source and minute; a full table counts under one name.
-        source = context.remote_address or "local"
-        if source not in self._uncounted and len(self._uncounted) >= REMEMBERED:
-            source = "others"
-        self._uncounted[source] = self._uncounted.get(source, 0) + 1
+    def count_refusal(self, context: Context) -> None:
+        """Count a refusal without a first factor; no row is written for each."""
+        self._refusals.count(context.remote_address or "local")
 
     def write_counts(self) -> None:
         """Write the refusals counted since the last time; called once a minute."""
-        counts, self._uncounted = self._uncounted, {}
-        at = int(self._clock.now().wall)
-        for source, count in counts.items():
-            self._audit.append(
-                RefusalsRecord(schema=SCHEMA, at=at, remote_address=source, count=count)
-            )
+        self._refusals.write()
 
     # --- tickets --------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from pushmfa.daemon.notify import notify
 from pushmfa.daemon.pam_server import PamServer
 from pushmfa.daemon.places import Places
 from pushmfa.daemon.post import Host, Post
+from pushmfa.daemon.refusals import Refusals
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.sockets import Listeners, give_up_root, open_listeners
 from pushmfa.daemon.tickets import Tickets
@@ -130,6 +131,7 @@ class Daemon:
         registry = Registry(self._store)
         audit = Audit(self._store)
         tickets = Tickets(self._store)
+        refusals = Refusals(audit, clock)
         post = Post(host, self._link)
         self._logins = Logins(
             settings=config.login,
@@ -143,7 +145,7 @@ class Daemon:
             config=config,
             clock=clock,
             registry=registry,
-            audit=audit,
+            refusals=refusals,
             logins=self._logins,
             tickets=tickets,
             is_relay_ready=self.is_relay_ready,
@@ -154,6 +156,7 @@ class Daemon:
             clock=clock,
             registry=registry,
             audit=audit,
+            refusals=refusals,
             logins=self._logins,
             tickets=tickets,
             notices=Notices(host, registry, post, clock),

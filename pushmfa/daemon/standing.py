@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Collection
 from enum import Enum
+from typing import Final
 
 from pushmfa.daemon.clock import Clock
 from pushmfa.login import throttle
@@ -27,6 +28,11 @@ class Lane(Enum):
 
     PAM = "pam"
     CONTROL = "control"
+
+
+MAX_RESTING: Final = 45
+"""Numbers that may rest when something begins over control.sock; half of those that
+two digits give."""
 
 
 class Standing:
@@ -64,9 +70,11 @@ class Standing:
         resting = still_resting(self._resting.get(uid, ()), now)
         taken = {rest.number for rest in resting} | set(shown)
         number = choose_number(self._digits, taken, secrets.randbits(128))
-        # Attack: a process of the user's begins and leaves until every number rests.
-        # Half of them are for logins only.
-        is_spent = 2 * len(taken) >= first_and_count(self._digits)[1]
+        # Attack: a process of the user's begins and leaves until every number rests,
+        # or with more digits until disk and relay have had enough of it. Half of the
+        # numbers, and all beyond MAX_RESTING, are for logins only.
+        count = first_and_count(self._digits)[1]
+        is_spent = len(taken) >= min(count // 2, MAX_RESTING)
         if number is None or (is_spent and lane is Lane.CONTROL):
             return End(Verdict.THROTTLED, Cause.LIMIT)
         self._throttles[account] = state

@@ -18,7 +18,7 @@ from pushmfa.config.model import (
     ServiceSettings,
     SuSettings,
 )
-from pushmfa.daemon import front
+from pushmfa.daemon import refusals
 from pushmfa.daemon.audit import RefusalsRecord
 from pushmfa.terms import Kind
 from pushmfa.wire.payload import Challenge
@@ -212,7 +212,7 @@ async def test_what_was_counted_is_written_before_the_daemon_stops(
 async def test_attack_a_scanner_does_not_fill_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(front, "REMEMBERED", 2)
+    monkeypatch.setattr(refusals, "MAX_SOURCES", 2)
     async with world(tmp_path, PIXEL) as w:
         for number in range(5):
             module = await w.host.log_in(

@@ -1,0 +1,75 @@
+"""Whoever may fail, fails in a loop: nobody else is to notice."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pushmfa.config.model import LoginSettings
+from pushmfa.daemon.audit import AttemptRecord, RefusalsRecord
+from pushmfa.daemon.refusals import MAX_SOURCES
+from pushmfa.daemon.standing import MAX_RESTING
+from tests.integration.daemon_caller import calling
+from tests.integration.daemon_module import new_connection
+from tests.integration.daemon_world import (
+    accounts,
+    caller_uid,
+    scene,
+    until,
+    world,
+)
+
+pytestmark = pytest.mark.integration
+
+PIXEL = ("alice", "Pixel")
+
+
+@scene
+async def test_attack_any_user_fills_the_disk_by_tests(tmp_path: Path) -> None:
+    """A user without a device asks for tests: they are counted, not written."""
+    async with world(tmp_path, PIXEL, people=("mallory",)) as w:
+        caller_uid.append(accounts["mallory"])
+        for _ in range(20):
+            async with calling(w.host.run) as caller:
+                caller.send("start-test", user=None)
+                assert (await caller.hear())["verdict"] == "not_enrolled"
+        assert not w.host.records()
+        w.host.daemon._front.write_counts()
+        counts = [(r.remote_address, r.count) for r in _counted(w.host.records())]
+        assert counts == [(f"uid {accounts['mallory']}", 20)]
+
+
+@scene
+async def test_attack_tests_are_begun_and_left_without_end(tmp_path: Path) -> None:
+    """Many digits give many numbers: disk and relay are spared all the same."""
+    async with world(tmp_path, PIXEL, login=LoginSettings(digits=6)) as w:
+        caller_uid.append(accounts["alice"])
+        for _ in range(MAX_RESTING + 10):
+            async with calling(w.host.run) as caller:
+                caller.send("start-test", user=None)
+                await caller.hear()
+            await until(lambda: w.host.daemon._logins.count_pending() == 0)
+        written = [r for r in w.host.records() if isinstance(r, AttemptRecord)]
+        assert len(written) == MAX_RESTING
+        await (await w.host.log_in()).number()
+
+
+@scene
+async def test_attack_a_scanner_with_many_addresses(tmp_path: Path) -> None:
+    """Each source costs a write to the disk, for which every login would wait."""
+    async with world(tmp_path, PIXEL) as w:
+        for number in range(MAX_SOURCES + 10):
+            module = await w.host.log_in(
+                user="x", methods=None, conn=new_connection(f"2001:db8::{number:x}")
+            )
+            await module.number()
+            module.close()
+        w.host.daemon._front.write_counts()
+        counted = _counted(w.host.records())
+        assert len(counted) == MAX_SOURCES + 1
+        assert counted[-1].remote_address == "others"
+        assert counted[-1].count == 10
+
+
+def _counted(records: Sequence[object]) -> list[RefusalsRecord]:
+    return [record for record in records if isinstance(record, RefusalsRecord)]
