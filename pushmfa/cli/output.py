@@ -79,7 +79,8 @@ def _print_rich(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     table = Table(box=None, pad_edge=False)
     for name in head:
-        table.add_column(name)
+        # Folded, not cut: in a narrow terminal a date or an id stays whole.
+        table.add_column(name, overflow="fold")
     for row in rows:
         # Text, not str: a label like "[red]" must not be markup.
         table.add_row(*(Text(cell) for cell in row))

@@ -309,17 +309,29 @@ def test_names_that_the_encoding_lacks(tmp_path: Path) -> None:
     assert "\\u0416" in done.stdout
 
 
-def test_tables_on_a_terminal_take_no_markup_and_no_escapes() -> None:
+def drawn(rows: str, columns: int) -> str:
+    """Return what print_table writes on a terminal that wide."""
     ours, theirs = pty.openpty()
-    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("4H", 24, columns, 0, 0))
     script = (
-        "from pushmfa.cli.output import print_table\n"
-        "print_table(('A', 'B'), [('[red]x[/red] :bomb:', '\\x1b[2J')])\n"
+        f"from pushmfa.cli.output import print_table\nprint_table(('A', 'B'), {rows})\n"
     )
     subprocess.run([sys.executable, "-c", script], stdout=theirs, check=True)
     os.close(theirs)
     shown = os.read(ours, 65_536).decode()
     os.close(ours)
+    return shown
+
+
+def test_tables_on_a_terminal_take_no_markup_and_no_escapes() -> None:
+    shown = drawn("[('[red]x[/red] :bomb:', '\\x1b[2J')]", 80)
     assert "[red]x[/red] :bomb:" in shown
     assert "\\x1b[2J" in shown
     assert "\x1b[2J" not in shown
+
+
+def test_a_narrow_terminal_cuts_nothing() -> None:
+    shown = drawn("[('2026-11-24 05:00 UTC', 'wrong_number')]", 20)
+    assert "\u2026" not in shown
+    for piece in ("2026-11-", "UTC"):
+        assert piece in shown
