@@ -1,6 +1,5 @@
 """`pushmfa devices`: see, revoke, rename devices, and report one lost."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -81,7 +80,9 @@ def revoke(
         output.say("Nothing was changed.", err=as_json)
         return 1
     with open_client(context) as client:
-        done = client.revoke_device(device, user, on_number=_number_shower(as_json))
+        done = client.revoke_device(
+            device, user, on_number=output.number_shower(as_json)
+        )
     _finish("devices revoke", done, "is revoked and can approve nothing", as_json)
     return 0
 
@@ -101,7 +102,7 @@ def rename(
     Its owner approves that on an active device; root need not ask.
     """
     with open_client(context) as client:
-        shower = _number_shower(as_json)
+        shower = output.number_shower(as_json)
         done = client.rename_device(device, label, user, on_number=shower)
     _finish("devices rename", done, "is its name now", as_json)
 
@@ -151,16 +152,6 @@ def _is_sure(device: str, *, as_json: bool) -> bool:
         )
     question = f"Revoke {output.show(device)}? It cannot be undone."
     return click.confirm(question, default=False, err=as_json)
-
-
-def _number_shower(as_json: bool) -> "Callable[[control.NumberShown], None]":
-    """Return what shows the number of an approval; on standard error beside --json."""
-
-    def show_number(shown: "control.NumberShown") -> None:
-        names = ", ".join(output.show(label) for label in shown.devices)
-        output.say(f"Enter {shown.number} on your device ({names}).", err=as_json)
-
-    return show_number
 
 
 def _finish(command: str, done: "control.Done", what: str, as_json: bool) -> None:

@@ -5,13 +5,16 @@ Labels, host names, commands and whatever else comes from outside pass through
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from pushmfa.text import json_line, make_harmless
+
+if TYPE_CHECKING:
+    from pushmfa.wire.control import NumberShown
 
 SCHEMA: Final = 1
 """Version of every object that `--json` prints."""
@@ -29,6 +32,16 @@ def show(text: str) -> str:
 def say(text: str = "", *, err: bool = False) -> None:
     """Print one line of our own; what it holds from outside went through `show`."""
     click.echo(text, err=err)
+
+
+def number_shower(as_json: bool) -> "Callable[[NumberShown], None]":
+    """Return what shows the number of an attempt; on standard error beside --json."""
+
+    def show_number(shown: "NumberShown") -> None:
+        names = ", ".join(show(label) for label in shown.devices)
+        say(f"Enter {shown.number} on your device ({names}).", err=as_json)
+
+    return show_number
 
 
 def print_error(what: str, hint: str) -> None:

@@ -68,13 +68,8 @@ def test(context: click.Context, user: str | None, as_json: bool) -> int:
     if approved, 1 denied or wrong number, 3 not possible, 4 expired, 5 throttled or
     locked, 6 not enrolled.
     """
-
-    def show_number(shown: "control.NumberShown") -> None:
-        names = ", ".join(output.show(label) for label in shown.devices)
-        output.say(f"Enter {shown.number} on your device ({names}).", err=as_json)
-
     with open_client(context) as client:
-        ended = client.test(user, on_number=show_number)
+        ended = client.test(user, on_number=output.number_shower(as_json))
     if as_json:
         from pushmfa.cli.objects import ended_object
 
