@@ -17,6 +17,12 @@ from pushmfa.text import make_harmless
 MAX_FILE: Final = 1_048_576
 """Bytes of a configuration file, at most."""
 
+_UNREADABLE: Final[dict[type[Exception], str]] = {
+    FileNotFoundError: "Write it: docs/configuration.md begins with the least that "
+    "works. Or name another file: --config FILE",
+    PermissionError: "Run this as root, or name another file: --config FILE",
+}
+
 _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 _TOML_END: Final = "(at end of document)"
 _TOML_PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)\Z")
@@ -46,7 +52,8 @@ def load_text(path: Path) -> Source:
             raw = file.read(MAX_FILE + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise file_error(path, f"cannot be read: {reason}") from error
+        hint = _UNREADABLE.get(type(error), "Name another file: --config FILE")
+        raise file_error(path, f"cannot be read: {reason}", hint) from error
     if len(raw) > MAX_FILE:
         raise file_error(path, f"more than {MAX_FILE} bytes")
     try:

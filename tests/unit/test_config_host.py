@@ -380,3 +380,9 @@ def test_run_dir_of_the_default_file(
     assert load_run_dir(None) == DEFAULT_RUN
     write(tmp_path, 'paths.run = "/srv/run"')
     assert load_run_dir(None) == Path("/srv/run")
+
+
+def test_a_file_that_is_not_there_is_to_be_written(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file") as caught:
+        load_host_config(tmp_path / "pushmfa.toml")
+    assert "docs/configuration.md" in caught.value.hint
