@@ -59,12 +59,11 @@ class Commands:
         Whether another account exists is told to root only.
         """
         account = await (account_of(uid) if user is None else account_named(user))
-        caller = authority.caller_of(
-            uid,
-            account.uid if account else None,
-            is_monitor=await is_in_group(uid, MONITOR_GROUP),
-        )
-        permission = authority.decide(command, caller).permission
+        owner = account.uid if account else None
+        # Asked last: a group of a directory can be long, and few callers need it.
+        is_monitor = uid not in (0, owner) and await is_in_group(uid, MONITOR_GROUP)
+        caller = authority.caller_of(uid, owner, is_monitor=is_monitor)
+        permission = authority.decide(command, caller)
         if permission is Permission.NO:
             refuse(command, uid)
         if account is None:
@@ -76,7 +75,7 @@ class Commands:
 
     def _host(self, uid: int) -> control.Host:
         caller = authority.caller_of(uid, None, is_monitor=False)
-        if authority.decide(Command.HOST, caller).permission is not Permission.YES:
+        if authority.decide(Command.HOST, caller) is not Permission.YES:
             refuse(Command.HOST, uid)
         host = self._parts.host
         return control.Host(host_id=host.host_id, host_name=host.name, version=VERSION)
@@ -88,7 +87,7 @@ class Commands:
             # A uid without an account, such as a service's: health without names.
             monitor = await is_in_group(uid, MONITOR_GROUP)
             caller = authority.caller_of(uid, None, is_monitor=monitor)
-            if authority.decide(Command.HEALTH, caller).permission is Permission.NO:
+            if authority.decide(Command.HEALTH, caller) is Permission.NO:
                 refuse(Command.HEALTH, uid)
             return status_of(self._parts, None)
         call = await self._call(Command.STATUS, request.user, uid, exchange)

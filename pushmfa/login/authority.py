@@ -7,7 +7,6 @@ an open shell that someone left must not be enough (invariant 10).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -87,14 +86,6 @@ TABLE: Final[Mapping[Command, Mapping[Caller, Permission]]] = {
 """The whole of it; what is not said here is refused."""
 
 
-@dataclass(frozen=True, slots=True)
-class Authority:
-    """Whether a caller may do something, and on what condition."""
-
-    permission: Permission
-    caller: Caller
-
-
 def caller_of(caller_uid: int, owner_uid: int | None, *, is_monitor: bool) -> Caller:
     """Return what caller_uid is to the account owner_uid (None: to no account)."""
     if caller_uid == OVERFLOW_UID:
@@ -106,14 +97,14 @@ def caller_of(caller_uid: int, owner_uid: int | None, *, is_monitor: bool) -> Ca
     return Caller.MONITOR if is_monitor else Caller.OTHER
 
 
-def decide(command: Command, caller: Caller) -> Authority:
+def decide(command: Command, caller: Caller) -> Permission:
     """Return what the table says of caller and command."""
-    return Authority(TABLE[command][caller], caller)
+    return TABLE[command][caller]
 
 
 def may(command: Command, caller: Caller, *, has_approval: bool) -> bool:
     """Whether caller may do command, with or without an approval by a device."""
-    permission = TABLE[command][caller]
+    permission = decide(command, caller)
     return permission is Permission.YES or (
         permission is Permission.APPROVAL and has_approval
     )
