@@ -29,7 +29,7 @@ def bare_system(module: Path) -> Iterator[System]:
         yield System(world, lifetime=30, max_startups="30")
 
 
-def test_a_small_device_written_from_the_document_alone_enrolls_and_approves_a_real_login(  # noqa: E501
+def test_a_small_device_written_from_the_document_alone_enrolls_and_approves_a_real_login(  # noqa: E501  the name is a sentence
     bare_system: System,
 ) -> None:
     enroll = bare_system.sandbox.terminal(

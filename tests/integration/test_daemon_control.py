@@ -182,7 +182,7 @@ class _Renamed:
             )
             return ask(changed, *args, **kwargs)
 
-        self._client._ask = with_name  # type: ignore[method-assign]
+        self._client._ask = with_name  # type: ignore[method-assign]  # the test stands in between
         return call(self._client)
 
 
@@ -221,7 +221,7 @@ async def test_the_owner_revokes_with_an_approval(tmp_path: Path) -> None:
     async with world(tmp_path, PIXEL, TABLET) as w:
         pixel, tablet = w.devices
         on_number = w.host.on_number()
-        call: Ask = lambda c: c.revoke_device("Tablet", on_number=on_number)  # noqa: E731
+        call: Ask = lambda c: c.revoke_device("Tablet", on_number=on_number)  # noqa: E731  typed by its annotation
         async with asking(w, call) as task:
             shown = await w.host.shown()
             assert set(shown.devices) == {"Pixel", "Tablet"}
@@ -253,7 +253,7 @@ async def test_attack_an_open_shell_revokes_nothing(
 ) -> None:
     async with world(tmp_path, PIXEL, TABLET) as w:
         on_number = w.host.on_number()
-        call: Ask = lambda c: c.revoke_device("Tablet", on_number=on_number)  # noqa: E731
+        call: Ask = lambda c: c.revoke_device("Tablet", on_number=on_number)  # noqa: E731  typed by its annotation
         async with asking(w, call) as task:
             shown = await w.host.shown()
             card = await w.devices[0].challenge()
@@ -281,7 +281,7 @@ async def test_nobody_answers_and_nothing_is_revoked(tmp_path: Path) -> None:
 async def test_the_owner_renames_with_an_approval(tmp_path: Path) -> None:
     async with world(tmp_path, PIXEL, TABLET) as w:
         on_number = w.host.on_number()
-        call: Ask = lambda c: c.rename_device("Pixel", "New", on_number=on_number)  # noqa: E731
+        call: Ask = lambda c: c.rename_device("Pixel", "New", on_number=on_number)  # noqa: E731  typed by its annotation
         async with asking(w, call) as task:
             shown = await w.host.shown()
             card = await w.devices[1].challenge()
@@ -305,7 +305,7 @@ async def test_a_lost_device_is_muted_by_a_uid_alone(tmp_path: Path) -> None:
 @scene
 async def test_root_needs_no_approval_and_the_owner_is_told(tmp_path: Path) -> None:
     async with world(tmp_path, PIXEL, TABLET) as w:
-        call: Ask = lambda client: client.revoke_device("Pixel", "alice")  # noqa: E731
+        call: Ask = lambda client: client.revoke_device("Pixel", "alice")  # noqa: E731  typed by its annotation
         assert (await w.host.ask(call, uid=ROOT)).device.label == "Pixel"
         assert (await w.devices[1].hear(Notice))[0].by == "root"
         with pytest.raises(UsageError, match="no device"):

@@ -403,7 +403,7 @@ async def test_attack_claims_that_are_none_do_not_burn_the_link(
             asyncio.run_coroutine_threadsafe(_rubbish(shown.link), loop).result(5)
             real(shown)
 
-        person.on_link = on_link  # type: ignore[method-assign]
+        person.on_link = on_link  # type: ignore[method-assign]  # the test stands in between
         done = await w.host.ask(person.call("alice"), uid=ROOT)
         assert done.device.label == "Nokia"
         await person.enrolled()
@@ -584,7 +584,7 @@ async def test_every_device_that_ever_was_stays_on_record(tmp_path: Path) -> Non
         person = Person(w)
         done = await w.host.ask(person.call("alice"), uid=ROOT)
         await person.enrolled()
-        call: Callable[[Client], control.Done] = lambda c: c.revoke_device(  # noqa: E731
+        call: Callable[[Client], control.Done] = lambda c: c.revoke_device(  # noqa: E731  typed by its annotation
             "Nokia", "alice"
         )
         await w.host.ask(call, uid=ROOT)

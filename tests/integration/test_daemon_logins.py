@@ -309,7 +309,7 @@ async def test_sudo_shows_a_line_and_asks_for_nothing(tmp_path: Path) -> None:
 async def test_the_modules_argument_wins_over_the_configuration(
     configured: str | None, argument: str | None, letter: str, tmp_path: Path
 ) -> None:
-    settings = ServiceSettings(display=configured)  # type: ignore[arg-type]
+    settings = ServiceSettings(display=configured)  # type: ignore[arg-type]  # any text, on purpose
 
     def config(base: HostConfig) -> HostConfig:
         return replace(base, services={"sshd": settings})

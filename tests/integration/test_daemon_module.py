@@ -172,7 +172,7 @@ def test_attack_another_user_speaks_to_pam_sock(
     # A socket of the mode 0600 in root's folder comes first; this is the second lock.
     monkeypatch.setattr("os.geteuid", lambda: 990)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        server = pam_server.PamServer(listener, None)  # type: ignore[arg-type]
+        server = pam_server.PamServer(listener, None)  # type: ignore[arg-type]  # never looked at here
         assert server._refusal_of(Peer(pid=1, uid=uid)) is not None
         assert server._refusal_of(Peer(pid=1, uid=0)) is None
         assert server._refusal_of(Peer(pid=1, uid=990)) is None
@@ -219,7 +219,7 @@ async def test_without_descriptors_the_daemon_waits_and_goes_on(
             def __getattr__(self, name: str) -> Any:
                 return getattr(w.host.listeners.pam, name)
 
-        acceptor._listener = Full()  # type: ignore[assignment]
+        acceptor._listener = Full()  # type: ignore[assignment]  # a socket that is full
         module = await w.host.log_in()
         await until(lambda: "accepts no connection" in caplog.text)
         acceptor._listener = w.host.listeners.pam

@@ -552,7 +552,7 @@ async def test_sudo_asks_the_person_at_the_keyboard(user: str, tmp_path: Path) -
 
 
 def _su_asks(ask: str) -> Callable[[HostConfig], HostConfig]:
-    return lambda base: replace(base, su=SuSettings(ask=ask))  # type: ignore[arg-type]
+    return lambda base: replace(base, su=SuSettings(ask=ask))  # type: ignore[arg-type]  # one of three words
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_all_problems_at_once() -> None:
     assert str(raised.value) == PROBLEMS
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.7"])  # noqa: S104
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", "192.0.2.7"])  # noqa: S104  to be refused
 def test_beyond_localhost_only_with_tls_or_behind_a_proxy(address: str) -> None:
     listen = f'[listen]\naddress = "{address}"\n'
     with pytest.raises(ConfigError, match="is reached from elsewhere"):

@@ -36,7 +36,7 @@ def device_row(letter: bytes = b"d", **changes: object) -> DeviceRow:
         lost_at=None,
         revoked_at=None,
     )
-    return row._replace(**changes)  # type: ignore[arg-type]
+    return row._replace(**changes)  # type: ignore[arg-type]  # fields by name
 
 
 def event_row(event: str = "enrolled", letter: bytes = b"d") -> EventRow:
@@ -45,7 +45,7 @@ def event_row(event: str = "enrolled", letter: bytes = b"d") -> EventRow:
 
 def ticket_row(letter: bytes = b"t", **changes: object) -> TicketRow:
     row = TicketRow(letter * 32, "alice", 1001, 1_000, 2_000, None, None)
-    return row._replace(**changes)  # type: ignore[arg-type]
+    return row._replace(**changes)  # type: ignore[arg-type]  # fields by name
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_attack_history_is_rewritten(
         before = database.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608  two names above
         with pytest.raises(sqlite3.IntegrityError):
             database.execute(statement.format(table))
-        assert database.execute(f"SELECT * FROM {table}").fetchall() == before  # noqa: S608
+        assert database.execute(f"SELECT * FROM {table}").fetchall() == before  # noqa: S608  a name of ours
     finally:
         database.close()
 
