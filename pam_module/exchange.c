@@ -41,8 +41,7 @@ choose_timeout(const struct options *options, const struct service *service)
     return service->is_login ? TIMEOUT_LOGIN : TIMEOUT;
 }
 
-/* No terminal and no ssh client that brings its own: a prompt would fail, and
-   sudo would write an information line into the command's output. */
+/* No terminal and no ssh client that brings its own: a prompt would fail. */
 static bool
 has_screen(const struct exchange *exchange)
 {
@@ -58,12 +57,15 @@ flush_once(struct exchange *exchange)
     exchange->flushed = true;
 }
 
+/* su always, sudo -S and sudo without a terminal write an information line to
+   standard output: into the file or the pipe of the command, where nobody sees
+   the number.  An error line goes to the terminal or to standard error. */
 static bool
 show_info(struct exchange *exchange, const char *text)
 {
     flush_once(exchange);
     exchange->informed = true;
-    if (has_screen(exchange))
+    if (has_screen(exchange) && !exchange->service->is_local)
         return conversation_info(exchange->pamh, text);
     return conversation_error(exchange->pamh, text);
 }
