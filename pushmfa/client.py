@@ -38,18 +38,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from pushmfa.errors import (
-    ConfigError,
-    ExpiredError,
-    LimitError,
-    MalformedError,
-    NotEnrolledError,
-    NotPermittedError,
-    NotReachableError,
-    PushmfaError,
-    RefusedError,
-    UsageError,
-)
+from pushmfa.errors import MalformedError, NotReachableError, UsageError
 from pushmfa.terms import HostId
 from pushmfa.text import make_harmless
 from pushmfa.wire import control
@@ -68,17 +57,6 @@ ANSWER_TIMEOUT: Final = 15.0
 
 _UCRED: Final = struct.Struct("3i")
 _HINT_ABSENT: Final = "Is pushmfa running? systemctl status pushmfa"
-_ERRORS: Final[dict[control.FailureKind, type[PushmfaError]]] = {
-    control.FailureKind.REFUSED: RefusedError,
-    control.FailureKind.USAGE: UsageError,
-    control.FailureKind.NOT_REACHABLE: NotReachableError,
-    control.FailureKind.EXPIRED: ExpiredError,
-    control.FailureKind.LIMIT: LimitError,
-    control.FailureKind.NOT_ENROLLED: NotEnrolledError,
-    control.FailureKind.NOT_PERMITTED: NotPermittedError,
-    control.FailureKind.CONFIG: ConfigError,
-    control.FailureKind.INTERNAL: PushmfaError,
-}
 
 
 def local_host_id(run_dir: Path = DEFAULT_RUN) -> HostId | None:
@@ -236,7 +214,7 @@ class Client:
                         wait = self._timeout
                         connection.send(control.EnrollCode(code=ask_code(claimed)))
                     case control.Failure() as failure:
-                        raise _error_of(failure)
+                        raise control.error_of(failure)
                     case reply if isinstance(reply, expected):
                         return reply
                     case other:
@@ -345,9 +323,3 @@ class _Connection:
             f"{reason or error}",
             hint=_HINT_ABSENT,
         )
-
-
-def _error_of(failure: control.Failure) -> PushmfaError:
-    kind = _ERRORS[failure.kind]
-    # Without a hint of the daemon's the class has one.
-    return kind(failure.message, hint=failure.hint or None)

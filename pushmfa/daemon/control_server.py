@@ -11,18 +11,7 @@ from pushmfa.daemon.acceptor import Acceptor
 from pushmfa.daemon.calls import Exchange
 from pushmfa.daemon.control_commands import Commands
 from pushmfa.daemon.peer import Peer
-from pushmfa.errors import (
-    ConfigError,
-    ExpiredError,
-    LimitError,
-    MalformedError,
-    NotEnrolledError,
-    NotPermittedError,
-    NotReachableError,
-    PushmfaError,
-    RefusedError,
-    UsageError,
-)
+from pushmfa.errors import MalformedError, PushmfaError
 from pushmfa.login.authority import OVERFLOW_UID
 from pushmfa.text import make_harmless
 from pushmfa.wire.control import (
@@ -34,6 +23,7 @@ from pushmfa.wire.control import (
     Request,
     decode_request,
     encode_line,
+    failure_of,
 )
 
 log = logging.getLogger("pushmfa.control")
@@ -44,17 +34,6 @@ MAX_OF_ONE_UID: Final = 8
 
 REQUEST_DEADLINE: Final = 10.0
 """Seconds that a caller may take for its request."""
-
-_KINDS: Final = {
-    RefusedError: FailureKind.REFUSED,
-    UsageError: FailureKind.USAGE,
-    NotReachableError: FailureKind.NOT_REACHABLE,
-    ExpiredError: FailureKind.EXPIRED,
-    LimitError: FailureKind.LIMIT,
-    NotEnrolledError: FailureKind.NOT_ENROLLED,
-    NotPermittedError: FailureKind.NOT_PERMITTED,
-    ConfigError: FailureKind.CONFIG,
-}
 
 _FOREIGN: Final = encode_line(
     Failure(
@@ -209,9 +188,3 @@ class Caller(Exchange):
             raise CallerGoneError from error
         except asyncio.LimitOverrunError as error:
             raise MalformedError("a line that is too long") from error
-
-
-def failure_of(error: PushmfaError) -> Failure:
-    """Return the reply that tells an error."""
-    kind = _KINDS.get(type(error), FailureKind.INTERNAL)
-    return Failure(kind=kind, message=str(error), hint=error.hint)

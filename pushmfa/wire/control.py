@@ -7,12 +7,23 @@ Closing the connection cancels whatever the request started. SO_PEERCRED says wh
 the caller is; nothing in a request does.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Annotated, Final
 
 import msgspec
 
+from pushmfa.errors import (
+    ConfigError,
+    ExpiredError,
+    LimitError,
+    NotEnrolledError,
+    NotPermittedError,
+    NotReachableError,
+    PushmfaError,
+    RefusedError,
+    UsageError,
+)
 from pushmfa.terms import Cause, DeviceId, DeviceKind, HostId, Kind, Verdict
 from pushmfa.wire.codec import Message, Part, encode, make_decoder
 from pushmfa.wire.payload import Label, Text, UnixTime
@@ -259,3 +270,30 @@ decode_response: Callable[[bytes], Event | Reply] = make_decoder(
 def encode_line(message: Request | Event | Reply) -> bytes:
     """Return message as one line with its end."""
     return encode(message) + b"\n"
+
+
+_ERRORS: Final[Mapping[FailureKind, type[PushmfaError]]] = {
+    FailureKind.REFUSED: RefusedError,
+    FailureKind.USAGE: UsageError,
+    FailureKind.NOT_REACHABLE: NotReachableError,
+    FailureKind.EXPIRED: ExpiredError,
+    FailureKind.LIMIT: LimitError,
+    FailureKind.NOT_ENROLLED: NotEnrolledError,
+    FailureKind.NOT_PERMITTED: NotPermittedError,
+    FailureKind.CONFIG: ConfigError,
+    FailureKind.INTERNAL: PushmfaError,
+}
+"""What is raised in the daemon, and raised again at the caller."""
+
+_KINDS: Final = {error: kind for kind, error in _ERRORS.items()}
+
+
+def failure_of(error: PushmfaError) -> Failure:
+    """Return the reply that tells an error; one without a kind is internal."""
+    kind = _KINDS.get(type(error), FailureKind.INTERNAL)
+    return Failure(kind=kind, message=str(error), hint=error.hint)
+
+
+def error_of(failure: Failure) -> PushmfaError:
+    """Return the error that a reply tells; without its own hint the class has one."""
+    return _ERRORS[failure.kind](failure.message, hint=failure.hint or None)

@@ -251,3 +251,16 @@ def test_local_host_id(tmp_path: Path) -> None:
     assert local_host_id(tmp_path) is None
     with ControlPeer(tmp_path, [HOST]):
         assert local_host_id(tmp_path) == HOST.host_id
+
+
+@pytest.mark.parametrize("kind", control.FailureKind)
+def test_an_error_arrives_as_it_left(kind: control.FailureKind) -> None:
+    told = failure(kind, "what happened", "what to do")
+    error = control.error_of(told)
+    assert (str(error), error.hint) == ("what happened", "what to do")
+    assert control.failure_of(error) == told
+
+
+def test_an_error_without_a_kind_is_internal() -> None:
+    told = control.failure_of(MalformedError("bytes"))
+    assert told.kind is control.FailureKind.INTERNAL
