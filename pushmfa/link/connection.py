@@ -10,7 +10,7 @@ from typing import Final
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from pushmfa.errors import MalformedError, PushmfaError
+from pushmfa.errors import MalformedError
 from pushmfa.link.backoff import STEADY_SECONDS, delay_before
 from pushmfa.link.dialing import FAILURES, GOING_AWAY, OPEN_SECONDS, describe
 from pushmfa.wire.link import (
@@ -54,10 +54,6 @@ class Conversation:
     on_state: Callable[[LinkState], None]
 
 
-class _ByUsError(PushmfaError):
-    """We ended the link, to open other mailboxes; not a failure."""
-
-
 class RelayConnection:
     """The link to one relay, for as long as `run` runs."""
 
@@ -73,18 +69,14 @@ class RelayConnection:
         self._dial = dial
         self._conversation = conversation
         self._draw = draw
-        self._outgoing: asyncio.Queue[str | None] | None = None
+        self._outgoing: asyncio.Queue[str] | None = None
         self._failures = 0
-        self._restarts = 0
 
     async def run(self) -> None:
         """Keep a link to the relay until canceled; failures are told, not raised."""
         while True:
             try:
                 await self._hold_one_link()
-            except _ByUsError:
-                self._become(is_ready=False, problem="opening other mailboxes")
-                continue
             except FAILURES as error:
                 self._note(error)
             self._failures += 1
@@ -105,15 +97,6 @@ class RelayConnection:
         if self._outgoing is not None:
             await self._outgoing.join()
 
-    def restart(self) -> None:
-        """End the link, if there is one, and open another at once."""
-        self._restarts += 1
-        if self._outgoing is not None:
-            outgoing, self._outgoing = self._outgoing, None
-            # Nothing of what waits counts any more: it was for the old mailboxes.
-            _drop_all(outgoing)
-            outgoing.put_nowait(None)
-
     async def _hold_one_link(self) -> None:
         async with self._dial(self.name) as socket:
             try:
@@ -128,10 +111,7 @@ class RelayConnection:
     async def _talk(self, socket: ClientConnection) -> None:
         """Say hello, then send and take frames; raises whatever ends the link."""
         loop = asyncio.get_running_loop()
-        restarts = self._restarts
         await self._say_hello(socket)
-        if self._restarts != restarts:
-            raise _ByUsError("the hello was for other mailboxes")
         outgoing = self._open_outgoing()
         ready_at = loop.time()
         try:
@@ -140,15 +120,12 @@ class RelayConnection:
                 problem = await self._read(socket)
                 writer.cancel()
         finally:
-            ended_by_us = self._outgoing is not outgoing
             self._outgoing = None
             _drop_all(outgoing)
         if loop.time() - ready_at >= STEADY_SECONDS:
             # Not at `ready`: a relay that says it and hangs up would be dialed as
             # fast as it answers.
             self._failures = 0
-        if ended_by_us:
-            raise _ByUsError("ended by us")
         raise problem
 
     async def _say_hello(self, socket: ClientConnection) -> None:
@@ -161,8 +138,8 @@ class RelayConnection:
             if not isinstance(await _receive(socket), Ready):
                 raise MalformedError("the relay does not answer the hello")
 
-    def _open_outgoing(self) -> asyncio.Queue[str | None]:
-        outgoing: asyncio.Queue[str | None] = asyncio.Queue(MAX_OUTGOING)
+    def _open_outgoing(self) -> asyncio.Queue[str]:
+        outgoing: asyncio.Queue[str] = asyncio.Queue(MAX_OUTGOING)
         self._outgoing = outgoing
         for frame in self._conversation.first():
             self.send(frame)
@@ -213,20 +190,19 @@ async def _receive(socket: ClientConnection) -> RelayFrame:
         raise MalformedError(f"the relay sends garbage: {error}") from error
 
 
-async def _write(socket: ClientConnection, outgoing: asyncio.Queue[str | None]) -> None:
+async def _write(socket: ClientConnection, outgoing: asyncio.Queue[str]) -> None:
     try:
-        while (text := await outgoing.get()) is not None:
+        while True:
+            text = await outgoing.get()
             try:
                 await socket.send(text)
             finally:
                 outgoing.task_done()
-        outgoing.task_done()
-        await socket.close()
     except ConnectionClosed:
         return  # The reader hears of it too, and says so.
 
 
-def _drop_all(outgoing: asyncio.Queue[str | None]) -> None:
+def _drop_all(outgoing: asyncio.Queue[str]) -> None:
     while not outgoing.empty():
         outgoing.get_nowait()
         outgoing.task_done()

@@ -147,21 +147,6 @@ class Link:
             return False
         return True
 
-    def set_mailboxes(self, mailboxes: Sequence[OpenMailbox]) -> None:
-        """Open these mailboxes from now on, with these allow lists.
-
-        Only the lists differ: they are sent on the links there are. Else every link
-        is opened anew, since a hello comes once.
-        """
-        before = {mailbox.mailbox for mailbox in self._mailboxes}
-        self._mailboxes = _checked(mailboxes)
-        if {mailbox.mailbox for mailbox in self._mailboxes} == before:
-            for allow in make_allows(self._mailboxes):
-                self._send_to_all(allow)
-            return
-        for connection in self._connections:
-            connection.restart()
-
     def _hello(self, name: str, greeting: Greeting) -> Hello:
         return make_hello(
             greeting,

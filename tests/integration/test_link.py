@@ -485,26 +485,6 @@ def test_flush_waits_for_the_write_and_not_for_a_link_that_ended() -> None:
     asyncio.run(scenario())
 
 
-def test_another_allow_list_needs_no_new_link_and_another_mailbox_does() -> None:
-    async def scenario() -> None:
-        first, second = device_mailbox(), device_mailbox()
-        async with (
-            fake_relay() as relay,
-            running(make_link([relay.name], first)) as link,
-        ):
-            await relay.hear()
-            link.set_mailboxes([OpenMailbox(first.signer, (HOST, STRANGER))])
-            assert await relay.hear() == Allow(
-                mailbox=first.mailbox, senders=(HOST, STRANGER)
-            )
-            assert len(relay.hellos) == 1
-            link.set_mailboxes([first, second])
-            await until(lambda: len(relay.hellos) == 2)
-            assert len(relay.hellos[1].mailboxes) == 2
-
-    asyncio.run(scenario())
-
-
 def test_who_does_not_acknowledge_leaves_it_at_the_relay() -> None:
     async def scenario() -> None:
         mailbox = device_mailbox()
