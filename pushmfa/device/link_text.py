@@ -9,8 +9,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from pushmfa.config.names import LOCAL_HOSTS
 from pushmfa.errors import ConfigError, MalformedError, UsageError
-from pushmfa.link.endpoints import LOCAL_HOSTS, relay_name
+from pushmfa.link.endpoints import relay_name
 from pushmfa.wire.codec import decode_base64url
 
 MAX_LINK: Final = 106

@@ -4,7 +4,6 @@ The name of a relay stands in the signed hello (docs/protocol.md 3.1 and 3.2), s
 both sides must write it alike: lower case, no default port, no path.
 """
 
-from pushmfa.config.names import LOCAL_HOSTS as LOCAL_HOSTS
 from pushmfa.config.names import parse_place
 from pushmfa.errors import ConfigError
 from pushmfa.wire.link import PATH

@@ -42,7 +42,7 @@ from pushmfa.wire.link import (
     Withdraw,
 )
 
-__all__ = ["Link", "LinkState", "OpenMailbox", "relay_name"]
+__all__ = ["Link", "LinkState", "OpenMailbox"]
 
 MAX_RELAYS: Final = 3
 
