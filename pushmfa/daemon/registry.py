@@ -29,6 +29,7 @@ class Registry:
     def __init__(self, store: HostStore) -> None:
         self._store = store
         self._devices: dict[DeviceId, Device] = {}
+        self._by_account: dict[tuple[int, UserName], list[DeviceId]] = {}
         self._by_mailbox: dict[bytes, DeviceId] = {}
         self._keys: set[bytes] = set()
         for row in store.load_devices():
@@ -40,11 +41,8 @@ class Registry:
         Keyed by uid and name, both: an account that got another's uid, or another's
         name, has none of its devices.
         """
-        return tuple(
-            device
-            for device in self._devices.values()
-            if device.uid == account.uid and device.user == account.name
-        )
+        found = self._by_account.get((account.uid, account.name), ())
+        return tuple(self._devices[device_id] for device_id in found)
 
     def active_devices_of(self, account: Account) -> tuple[Device, ...]:
         """Return the devices of account that are asked."""
@@ -119,6 +117,8 @@ class Registry:
 
     def _remember(self, device: Device) -> None:
         self._devices[device.device_id] = device
+        owner = (device.uid, device.user)
+        self._by_account.setdefault(owner, []).append(device.device_id)
         self._by_mailbox[device.mailbox] = device.device_id
         self._keys.update((device.verify_key, device.mailbox))
 
