@@ -226,6 +226,8 @@ application_run(const struct script *script, application_heard *heard)
     struct pam_conv conv = {.conv = prompts_converse, .appdata_ptr = &prompts};
     size_t i;
 
+    if (script_option(script, "conversation", NULL) != NULL)
+        conv.conv = NULL;
     (void)snprintf(folder, sizeof(folder), "%s/pam.d", script->folder);
     make_value(script, user, expanded);
     if (pam_start_confdir(script_option(script, "service", "sshd"),

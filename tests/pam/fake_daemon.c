@@ -139,6 +139,17 @@ take_foreground(const struct line *line)
         give_up(line->number, "cannot take the foreground");
 }
 
+/* Send the information for as long as anybody takes it. */
+static void
+flood(const struct player *player, const char *text)
+{
+    char bytes[SCRIPT_TEXT + 1] = {'I'};
+    size_t length = script_expand(player->script, text, bytes + 1, SCRIPT_TEXT);
+
+    while (send(player->connection, bytes, length + 1, MSG_NOSIGNAL) > 0)
+        ;
+}
+
 /* What the daemon sends. */
 static bool
 play_datagram(struct player *player, const struct line *line)
@@ -159,6 +170,8 @@ play_datagram(struct player *player, const struct line *line)
         send_bytes(player, "", 0);
     else if (strcmp(line->word, "PASS-DESCRIPTOR") == 0)
         pass_descriptor(player);
+    else if (strcmp(line->word, "FLOOD") == 0)
+        flood(player, line->rest);
     else
         return false;
     return true;

@@ -31,7 +31,7 @@ lift_limit(void)
 /* Return the line that is due, after doing what comes before it; NULL if there
    is none. */
 static const struct line *
-next_line(struct prompts *prompts)
+next_line(struct prompts *prompts, int style)
 {
     const struct lines *lines = &prompts->script->section[SECTION_PROMPTS];
 
@@ -47,8 +47,12 @@ next_line(struct prompts *prompts)
             (void)pam_set_item(prompts->pamh, PAM_USER, line->rest);
         else if (strcmp(line->word, "unlimit") == 0)
             lift_limit();
-        else
+        else if (strcmp(line->word, "endless") != 0)
             return line;
+        else if (style == PAM_TEXT_INFO) {
+            prompts->next--; /* due until something else is shown */
+            return line;
+        }
     }
     return NULL;
 }
@@ -85,6 +89,21 @@ split_answer(char *text)
     return bar[2] == ' ' ? bar + 3 : bar + 2;
 }
 
+/* Return the code of a conversation that fails, or PAM_SUCCESS.  It may leave
+   anything in *responses, which is not the module's to free then. */
+static int
+make_failure(const char *answer, struct pam_response **responses)
+{
+    static struct pam_response nobodys;
+
+    if (strcmp(answer, "CONV_ERR") == 0)
+        return PAM_CONV_ERR;
+    if (strncmp(answer, "RETURN ", 7) != 0)
+        return PAM_SUCCESS;
+    *responses = &nobodys;
+    return (int)strtol(answer + 7, NULL, 10);
+}
+
 /* Return what is typed, allocated. */
 static char *
 make_answer(const struct prompts *prompts, const char *answer)
@@ -115,7 +134,10 @@ compare(const struct prompts *prompts, const struct line *line,
     char expanded[SCRIPT_TEXT];
 
     (void)script_expand(prompts->script, text, expanded, sizeof(expanded));
-    if (strcmp(style_name(message->msg_style), line->word) != 0 ||
+    bool endless = strcmp(line->word, "endless") == 0;
+
+    if (strcmp(style_name(message->msg_style), endless ? "info" : line->word) !=
+            0 ||
         strcmp(message->msg, expanded) != 0)
         fail(line->number, "shown: %s = %s", style_name(message->msg_style),
              message->msg);
@@ -126,9 +148,10 @@ prompts_converse(int count, const struct pam_message **messages,
                  struct pam_response **responses, void *appdata)
 {
     struct prompts *prompts = appdata;
-    const struct line *line = next_line(prompts);
+    const struct line *line = next_line(prompts, messages[0]->msg_style);
     char text[SCRIPT_TEXT];
     const char *answer;
+    int code;
 
     if (wipe_is_due())
         fail_always("an answer was not wiped");
@@ -142,8 +165,9 @@ prompts_converse(int count, const struct pam_message **messages,
     (void)snprintf(text, sizeof(text), "%s", line->rest);
     answer = split_answer(text);
     compare(prompts, line, messages[0], text);
-    if (strcmp(answer, "CONV_ERR") == 0)
-        return PAM_CONV_ERR;
+    code = make_failure(answer, responses);
+    if (code != PAM_SUCCESS || strcmp(answer, "UNTOUCHED") == 0)
+        return code;
     *responses = NULL;
     if (strcmp(answer, "NO-RESPONSE") == 0)
         return PAM_SUCCESS;
@@ -163,6 +187,7 @@ prompts_end(const struct prompts *prompts)
 
     if (wipe_is_due())
         fail_always("an answer was not wiped");
-    if (prompts->next < lines->count)
+    if (prompts->next < lines->count &&
+        strcmp(lines->line[prompts->next].word, "endless") != 0)
         fail(lines->line[prompts->next].number, "never shown");
 }

@@ -19,14 +19,14 @@ static const char *const known_words[SECTIONS] = {
     [SECTION_OPTIONS] =
         " service user module account ruser rhost tty env process_env argv"
         " terminal client socket folder folder_mode socket_mode folder_owner"
-        " socket_owner peer block handle descriptors parent ",
+        " socket_owner peer block handle descriptors parent conversation ",
     [SECTION_STACK] = " auth account ",
     [SECTION_DAEMON] =
         " CONNECTION REFUSED EXPECT EXPECT-ABSENT EXPECT-KEYS EXPECT-LENGTH"
         " EXPECT-TYPED EXPECT-SILENCE PROMPT INFO ERROR VERDICT RAW FILL EMPTY"
-        " PASS-DESCRIPTOR SLEEP CLOSE TYPE HANGUP HANGUP-CLIENT SIGNAL"
+        " PASS-DESCRIPTOR FLOOD SLEEP CLOSE TYPE HANGUP HANGUP-CLIENT SIGNAL"
         " TAKE-FOREGROUND ORPHAN ",
-    [SECTION_PROMPTS] = " echo_on info error wait set_user unlimit ",
+    [SECTION_PROMPTS] = " echo_on info error endless wait set_user unlimit ",
     [SECTION_RUN] = " authenticate setcred acct_mgmt set_user pending ",
     [SECTION_LOG] = " alert err notice info debug ",
 };
