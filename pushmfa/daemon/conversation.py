@@ -15,6 +15,7 @@ from pushmfa.daemon import words
 from pushmfa.daemon.front import Front
 from pushmfa.daemon.module import ModuleConnection
 from pushmfa.daemon.requests import Situation, understand
+from pushmfa.daemon.sources import source_of
 from pushmfa.daemon.waiting import Waiting
 from pushmfa.errors import MalformedError, NotReachableError
 from pushmfa.login import policy
@@ -74,6 +75,15 @@ class Conversation:
             log.error("a request of the PAM module was refused: %r", error)
             self._say_end(End(Verdict.UNAVAILABLE, Cause.INTERNAL), None, 0)
             return
+        source = source_of(request)
+        with self._front.sources.place(source) as has_place:
+            if has_place:
+                await self._hold_in_time(request)
+                return
+        log.warning("too many logins of %s wait: no more are taken", source)
+        self._say_end(End(Verdict.THROTTLED, Cause.LIMIT), None, 0)
+
+    async def _hold_in_time(self, request: Request) -> None:
         try:
             async with asyncio.timeout(max(request.wait, 1)):
                 await self._decide(request)

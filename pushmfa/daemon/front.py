@@ -12,6 +12,7 @@ from pushmfa.daemon.logins import Logins
 from pushmfa.daemon.refusals import Refusals
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.requests import Situation
+from pushmfa.daemon.sources import Sources
 from pushmfa.daemon.tickets import Tickets
 from pushmfa.daemon.waiting import Waiting
 from pushmfa.errors import StoreError
@@ -51,6 +52,7 @@ class Front:
         self._tickets = tickets
         self._is_relay_ready = is_relay_ready
         self.logins = logins
+        self.sources = Sources()
         self.lifetime = config.login.lifetime
         self.policy = policy_settings(config)
         self._refused: OrderedDict[tuple[bytes, int], tuple[End, Moment]] = (

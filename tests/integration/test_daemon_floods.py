@@ -1,16 +1,18 @@
 """Whoever may fail, fails in a loop: nobody else is to notice."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from pushmfa.config.model import LoginSettings
+from pushmfa.daemon import sources
 from pushmfa.daemon.audit import AttemptRecord, RefusalsRecord
 from pushmfa.daemon.refusals import MAX_SOURCES
 from pushmfa.daemon.standing import MAX_RESTING
 from tests.integration.daemon_caller import calling
-from tests.integration.daemon_module import new_connection
+from tests.integration.daemon_module import Module, new_connection, request, sudo
 from tests.integration.daemon_world import (
     accounts,
     caller_uid,
@@ -69,6 +71,35 @@ async def test_attack_a_scanner_with_many_addresses(tmp_path: Path) -> None:
         assert len(counted) == MAX_SOURCES + 1
         assert counted[-1].remote_address == "others"
         assert counted[-1].count == 10
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        lambda _: sudo(user="mallory", ruser="mallory", uid=accounts["mallory"]),
+        lambda n: request(user="x", conn=new_connection("192.0.2.66"), methods=None),
+        lambda n: request(
+            user="x", conn=new_connection(f"2001:db8::{n:x}"), methods=None
+        ),
+    ],
+    ids=["a user's sudo", "an address", "an IPv6 network"],
+)
+@scene
+async def test_attack_one_source_takes_every_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flood: Callable[[int], bytes]
+) -> None:
+    monkeypatch.setattr(sources, "MAX_OF_ONE_SOURCE", 4)
+    async with world(tmp_path, PIXEL, people=("mallory",)) as w:
+        waiting = [await Module.begin(w.host.run, flood(n)) for n in range(4)]
+        for module in waiting:
+            assert b"pushmfa: enter" in await module.hear()
+        one_more = await Module.begin(w.host.run, flood(4))
+        assert (await one_more.verdict())[0] == "throttled"
+        await (await w.host.log_in()).number()
+        waiting[0].close()
+        await asyncio.sleep(0.05)
+        again = await Module.begin(w.host.run, flood(5))
+        assert b"pushmfa: enter" in await again.hear()
 
 
 def _counted(records: Sequence[object]) -> list[RefusalsRecord]:
