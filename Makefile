@@ -3,8 +3,8 @@
 
 PYTHON := /usr/bin/python3
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-APT := ca-certificates gcc libc6-dev libpam0g-dev login openssh-client \
-       openssh-server passwd python3-venv sudo util-linux
+APT := bash ca-certificates gcc git libc6-dev libpam0g-dev login openssh-client \
+       openssh-server passwd python3-venv rsync sudo util-linux
 BIN := .venv/bin
 MODULE := build/pam_pushmfa.so
 SOURCES := pushmfa tests
