@@ -115,7 +115,11 @@ class Conversation:
                 await self._take_ticket(situation, lifetime)
             case Action.END:
                 end = plan.end or End(Verdict.UNAVAILABLE, Cause.INTERNAL)
-                self._refuse_at_once(situation, end, facts.earlier_refusal is not None)
+                is_repeated = facts.earlier_refusal is not None
+                if not is_repeated and end.cause is Cause.RELAY_UNREACHABLE:
+                    self._refuse_unreachable(situation, facts, end)
+                    return
+                self._refuse_at_once(situation, end, is_repeated)
 
     # --- the four plans -------------------------------------------------------------
 
@@ -181,6 +185,18 @@ class Conversation:
             self._front.remember_refusal(context, end)
         self._say_end(end, None, lifetime)
         await self._linger(shown)
+
+    def _refuse_unreachable(
+        self, situation: Situation, facts: policy.LoginFacts, end: End
+    ) -> None:
+        proved = policy.is_first_factor_proved(self._front.policy, facts)
+        if proved and facts.role == "attempt":
+            self._refuse_at_once(situation, end, is_repeated=False)
+            return
+        # Attack: while the relay is away, a scanner fills the audit.
+        self._front.count_refusal(situation.context)
+        self._front.remember_refusal(situation.context, end)
+        self._say_end(end, None, self._front.lifetime)
 
     def _refuse_at_once(
         self, situation: Situation, end: End, is_repeated: bool

@@ -93,11 +93,14 @@ class Plan:
 
 def plan(settings: PolicySettings, facts: LoginFacts) -> Plan:
     """Return what to do with a login; whatever is not foreseen is refused."""
-    if facts.role != "attempt":
-        return Plan(Action.PRETEND)
     refusal = _refusal(facts)
     if refusal is not None:
+        # A decoy ends here too. Attack: passwords tried on a connection that was
+        # refused, or while no relay is reachable: only the wrong ones would get a
+        # number, and no device would hear of it.
         return Plan(Action.END, refusal)
+    if facts.role != "attempt":
+        return _decoy(facts)
     proved = is_first_factor_proved(settings, facts)
     if not proved and not facts.is_relay_ready:
         # Nobody can be asked: the same for every account, or this would tell which
@@ -123,6 +126,12 @@ def _refusal(facts: LoginFacts) -> End | None:
     if not facts.is_approver_certain:
         return End(Verdict.UNAVAILABLE, Cause.NOT_PERMITTED)
     return None
+
+
+def _decoy(facts: LoginFacts) -> Plan:
+    if facts.is_relay_ready:
+        return Plan(Action.PRETEND)
+    return Plan(Action.END, End(Verdict.UNAVAILABLE, Cause.RELAY_UNREACHABLE))
 
 
 def _without_device(

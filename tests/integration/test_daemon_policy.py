@@ -92,6 +92,34 @@ async def test_a_device_is_asked_also_without_a_first_factor(tmp_path: Path) -> 
 
 
 @scene
+async def test_attack_passwords_tried_behind_a_decoy(tmp_path: Path) -> None:
+    """After a refusal right and wrong passwords end alike; no device would tell."""
+    async with world(tmp_path, PIXEL, login=SHORT) as w:
+        connection = new_connection()
+        first = await w.host.log_in(role="decoy", conn=connection, methods=None)
+        await first.number()
+        first.type()
+        assert (await first.verdict())[0] == "expired"
+        ends = []
+        for role in ("decoy", "attempt"):
+            module = await w.host.log_in(role=role, conn=connection, methods=None)
+            ends.append(await module.hear())
+        assert ends[0] == ends[1] == b"Vexpired\0"
+
+
+@scene
+async def test_attack_passwords_tried_while_the_relay_is_away(tmp_path: Path) -> None:
+    async with world(tmp_path, has_relay=False) as w:
+        ends = []
+        for role in ("decoy", "attempt"):
+            module = await w.host.log_in(role=role, methods=None)
+            ends.append(await module.hear())
+        assert ends[0] == ends[1]
+        assert ends[0].startswith(b"Vunavailable\0")
+        assert not w.host.records(), "a scanner's are counted, not written"
+
+
+@scene
 async def test_a_decoy_asks_nobody_and_always_refuses(tmp_path: Path) -> None:
     async with world(tmp_path, PIXEL, login=SHORT) as w:
         module = await w.host.log_in(role="decoy")
@@ -441,7 +469,8 @@ async def test_unreachable_allow_needs_user_network_and_first_factor(
         module = await w.host.log_in(user=user, conn=new_connection(address), **items)
         assert (await module.verdict())[0] == verdict
         cause = "unreachable_allowed" if verdict == "approved" else "relay_unreachable"
-        assert w.host.verdicts() == [(verdict, cause)]
+        # Without a first factor it is counted, not written.
+        assert w.host.verdicts() == ([(verdict, cause)] if methods else [])
 
 
 @pytest.mark.parametrize("request_", [sudo(), sudo(role="attempt", phase="account")])

@@ -78,10 +78,16 @@ TABLE: list[Row] = [
     ),
     ("a decoy asks nobody", CLOSED, {"role": "decoy"}, PRETEND),
     (
-        "a decoy asks nobody even after a refusal",
+        "a decoy of a refused client is refused as the client was",
         CLOSED,
         {"role": "decoy", "earlier_refusal": REFUSED_BEFORE},
-        PRETEND,
+        Plan(Action.END, REFUSED_BEFORE),
+    ),
+    (
+        "a decoy shows no number where nobody could be asked",
+        OPEN,
+        {"role": "decoy", "is_relay_ready": False},
+        UNREACHABLE,
     ),
     ("an unknown role asks nobody", CLOSED, {"role": "else"}, PRETEND),
     ("the account phase is refused", OPEN, {"phase": "account"}, NOT_PERMITTED),
