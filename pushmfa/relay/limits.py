@@ -21,6 +21,7 @@
     changed allow lists, an address       256, then 2/s      close 4429
     remembered envelopes of a mailbox     64 and 256 KiB     refused, mailbox_full
     remembered envelopes of all           200,000, 256 MiB   refused, mailbox_full
+    remembered envelopes of one address   a quarter of them  refused, mailbox_full
     known mailboxes, each role            100,000            see operating-a-relay.md
     days a mailbox is known unused        400                forgotten
     unsent bytes of a link                1 MiB              cut off
@@ -45,7 +46,7 @@ PING_TIMEOUT: Final = 20.0
 CLOSE_TIMEOUT: Final = 5.0
 MAX_FRAGMENTS: Final = 64
 SHARE: Final = 4
-"""One address may have one of SHARE parts of all links."""
+"""One address may have one of SHARE parts of all links, and of what is remembered."""
 MAX_COUNTED: Final = 65_536
 """Addresses or mailboxes whose rate is counted at the same time."""
 

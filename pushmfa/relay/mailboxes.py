@@ -175,7 +175,12 @@ class Mailboxes:
             return []
         readers = [other for other in box.links if other.role is not link.role]
         entry = Remembered(
-            envelope, link.role, now + envelope.lifetime, delivered=bool(readers)
+            envelope,
+            link.role,
+            now + envelope.lifetime,
+            delivered=bool(readers),
+            # Not the address itself: that is not kept longer than its link.
+            origin=hash(link.address),
         )
         is_remembered = self._remember(box, entry)
         if readers:
@@ -269,7 +274,7 @@ class Mailboxes:
 
     def _remember(self, box: Box[Link], entry: Remembered) -> bool:
         surplus = box.surplus_with(entry.size, self._limits)
-        if surplus is None or not self._totals.has_room_for(entry.size):
+        if surplus is None or not self._totals.has_room_for(entry):
             # Delivered or refused by the caller; a second copy is known all the same.
             if entry.delivered:
                 box.mark_seen(entry)

@@ -1,10 +1,11 @@
 """One mailbox's envelopes and open links, and the sum over all mailboxes."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from pushmfa.relay.limits import RelayLimits
+from pushmfa.relay.limits import SHARE, RelayLimits
 from pushmfa.terms import EnvelopeId, Role
 from pushmfa.wire.link import Envelope
 
@@ -31,6 +32,8 @@ class Remembered:
     delivered: bool
     kept: bool = False
     """Whether it is on the shelf too."""
+    origin: int | None = None
+    """Stands for the address that sent it; None: it was there before a restart."""
 
     @property
     def size(self) -> int:
@@ -50,13 +53,43 @@ class Totals:
         self.envelopes = 0
         self.bytes = 0
         self.seen = 0
+        self._envelopes_from: Counter[int] = Counter()
+        self._bytes_from: Counter[int] = Counter()
 
-    def has_room_for(self, size: int) -> bool:
-        """Say whether one more envelope of this size is within the bounds."""
+    def has_room_for(self, entry: Remembered) -> bool:
+        """Say whether one more envelope is within the bounds.
+
+        Attack: a stranger sends to himself, in a minute, all that the relay
+        remembers, for a week. One address has a share.
+        """
+        limits, origin, size = self._limits, entry.origin, entry.size
+        if origin is not None and (
+            self._envelopes_from[origin] >= limits.total_envelopes / SHARE
+            or self._bytes_from[origin] + size > limits.total_bytes / SHARE
+        ):
+            return False
         return (
-            self.envelopes < self._limits.total_envelopes
-            and self.bytes + size <= self._limits.total_bytes
+            self.envelopes < limits.total_envelopes
+            and self.bytes + size <= limits.total_bytes
         )
+
+    def add(self, entry: Remembered) -> None:
+        """Count an envelope."""
+        self._change(entry, 1)
+
+    def remove(self, entry: Remembered) -> None:
+        """Count it no longer."""
+        self._change(entry, -1)
+
+    def _change(self, entry: Remembered, by: int) -> None:
+        self.envelopes += by
+        self.bytes += by * entry.size
+        if entry.origin is None:
+            return
+        self._envelopes_from[entry.origin] += by
+        self._bytes_from[entry.origin] += by * entry.size
+        if not self._envelopes_from[entry.origin]:
+            del self._envelopes_from[entry.origin], self._bytes_from[entry.origin]
 
 
 class Box(Generic[L]):
@@ -109,15 +142,13 @@ class Box(Generic[L]):
         """Remember entry, whose id is not yet known here."""
         self._entries[entry.envelope.id] = entry
         self._bytes += entry.size
-        self._totals.envelopes += 1
-        self._totals.bytes += entry.size
+        self._totals.add(entry)
 
     def remove(self, entry: Remembered) -> None:
         """Forget entry; its id is still known until its lifetime is over."""
         del self._entries[entry.envelope.id]
         self._bytes -= entry.size
-        self._totals.envelopes -= 1
-        self._totals.bytes -= entry.size
+        self._totals.remove(entry)
         self.mark_seen(entry)
 
     def surplus_with(self, size: int, limits: RelayLimits) -> list[Remembered] | None:

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from pushmfa.relay.limits import Rate, RelayLimits
+from pushmfa.relay.limits import SHARE, Rate, RelayLimits
 from pushmfa.relay.mailboxes import SHORT_LIFETIME, Link, Mailboxes, Send, Waiting
 from pushmfa.relay.webpush import NoWaker
 from pushmfa.terms import EnvelopeId, MailboxId, Role
@@ -165,7 +165,8 @@ class MailboxMachine(RuleBasedStateMachine):
         self, role: Role, mailboxes: frozenset[MailboxId], hears: bool
     ) -> None:
         features = frozenset({"accepted"} if hears else ())
-        link = Link(role, mailboxes, features, "192.0.2.1")
+        # An address has a share only; several together use up all there is.
+        link = Link(role, mailboxes, features, f"192.0.2.{len(self.links)}")
         waiting = self.mailboxes.open(link, self.now)
         self.links.append(link)
         self.waiting += [(link, one) for one in waiting]
@@ -247,7 +248,7 @@ class MailboxMachine(RuleBasedStateMachine):
         elif sends and isinstance(sends[0].frame, Refused):
             full = Refused(id=id_, reason=RefusalReason.MAILBOX_FULL)
             assert sends == [Send(link, full)]
-            assert self._is_full(to, size)
+            assert self._is_full(link, to, size)
         else:
             self._take(envelope, link.role, delivered=False)
             hears = "accepted" in link.features
@@ -379,7 +380,7 @@ class MailboxMachine(RuleBasedStateMachine):
             assert known
         return known
 
-    def _is_full(self, to: MailboxId, size: int) -> bool:
+    def _is_full(self, link: Link, to: MailboxId, size: int) -> bool:
         sizes = [
             len(sent.envelope.sealed)
             for sent in self.sent.values()
@@ -388,12 +389,14 @@ class MailboxMachine(RuleBasedStateMachine):
             and not sent.delivered
             and sent.is_alive(self.now)
         ]
-        totals = self.mailboxes._totals
+        totals, origin = self.mailboxes._totals, hash(link.address)
         return (
             len(sizes) >= LIMITS.mailbox_envelopes
             or sum(sizes) + size > LIMITS.mailbox_bytes
             or totals.envelopes >= LIMITS.total_envelopes
             or totals.bytes + size > LIMITS.total_bytes
+            or totals._envelopes_from[origin] >= LIMITS.total_envelopes / SHARE
+            or totals._bytes_from[origin] + size > LIMITS.total_bytes / SHARE
         )
 
     def _take(self, envelope: Envelope, role: Role, *, delivered: bool) -> None:

@@ -354,6 +354,29 @@ def test_mailbox_is_bounded_in_bytes_too(world: World) -> None:
     assert ids(world.waiting(Role.DEVICE, DEVICE)) == [4, 5]
 
 
+@small(total_envelopes=40)
+def test_attack_a_stranger_uses_up_the_room_of_all(world: World) -> None:
+    stranger = world.open(Role.HOST, OTHER)
+    for number in range(100, 110):
+        world.take(stranger, envelope_of(number, sender=OTHER, to=OTHER))
+    one_more = envelope_of(110, sender=OTHER, to=OTHER)
+    assert world.reason(stranger, one_more) is RefusalReason.MAILBOX_FULL
+    elsewhere = Link(Role.HOST, frozenset({HOST}), frozenset(), "198.51.100.1")
+    world.mailboxes.open(elsewhere, NOW)
+    assert world.take(elsewhere, envelope_of(1)) == []
+    assert ids(world.waiting(Role.DEVICE, DEVICE)) == [1]
+    world.mailboxes.purge(NOW + 60)
+    assert not world.mailboxes._totals._envelopes_from
+    assert not world.mailboxes._totals._bytes_from
+
+
+@small(total_bytes=400)
+def test_attack_a_stranger_sends_few_and_large(world: World) -> None:
+    stranger = world.open(Role.HOST, OTHER)
+    big = envelope_of(1, sender=OTHER, to=OTHER, sealed=Sealed(bytes(101)))
+    assert world.reason(stranger, big) is RefusalReason.MAILBOX_FULL
+
+
 @small(total_envelopes=1)
 def test_attack_relay_filled_by_strangers_still_delivers_to_who_is_there(
     world: World,
