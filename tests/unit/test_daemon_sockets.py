@@ -196,7 +196,7 @@ async def main():
         connection.send(str(peer.uid).encode())
         done.set()
     acceptors = [
-        Acceptor(name, listener, lambda peer: True, serve)
+        Acceptor(name, listener, lambda peer: None, serve)
         for name, listener in (("pam", listeners.pam), ("control", listeners.control))
     ]
     for acceptor in acceptors:
