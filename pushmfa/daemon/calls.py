@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import Final, NoReturn, Protocol
 
 from pushmfa.daemon.audit import SCHEMA, ActRecord, Audit
 from pushmfa.daemon.challenges import Context, labels_of
@@ -35,6 +35,8 @@ from pushmfa.wire import control
 from pushmfa.wire.payload import NoticeKind
 
 log = logging.getLogger("pushmfa.control")
+
+_UNCHANGED: Final = "Nothing was changed."
 
 
 class Exchange(Protocol):
@@ -164,19 +166,28 @@ def _error_of(end: End) -> PushmfaError:
     """Return the error that tells why an approval was not given."""
     match end.verdict:
         case Verdict.DENIED:
-            return RefusedError("it was denied on the device")
+            return RefusedError("it was denied on the device", hint=_UNCHANGED)
         case Verdict.WRONG_NUMBER:
-            return RefusedError("a wrong number was entered on the device")
+            return RefusedError(
+                "a wrong number was entered on the device",
+                hint=f"{_UNCHANGED} Try again to get a new number.",
+            )
         case Verdict.EXPIRED:
-            return ExpiredError("nobody answered in time")
+            return ExpiredError("nobody answered in time", hint=_UNCHANGED)
         case Verdict.THROTTLED | Verdict.LOCKED:
-            return LimitError("another request of yours waits for an answer")
+            return LimitError(
+                "another request of yours waits for an answer",
+                hint="Answer or deny it on your device, or wait a minute.",
+            )
         case Verdict.NOT_ENROLLED:
             return NotEnrolledError("the account has no active device")
         case Verdict.UNAVAILABLE if end.cause is Cause.RELAY_UNREACHABLE:
-            return NotReachableError("no relay is reachable")
+            return NotReachableError(
+                "no relay is reachable, so no device can be asked",
+                hint="`pushmfa status` says what is wrong with each relay.",
+            )
         case _:
-            return RefusedError("it was not approved")
+            return RefusedError("it was not approved", hint=_UNCHANGED)
 
 
 def info_of(device: Device) -> control.DeviceInfo:
