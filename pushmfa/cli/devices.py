@@ -33,7 +33,7 @@ _device = click.argument("device", callback=limit(MAX_NAME))
 def devices() -> None:
     """List and manage devices.
 
-    Without a command, list them.
+    Without a command, list them; the options of `list` may follow.
 
     DEVICE is a label, an id, or the beginning of an id.
     """
