@@ -53,13 +53,14 @@ def make_ascii(text: str, limit: int = MAX_SHOWN) -> str:
     return escaped if len(escaped) <= limit else escaped[: max(limit - 3, 0)] + "..."
 
 
-def json_line(value: Any) -> str:
+def json_line(value: Any, *, is_compact: bool = False) -> str:
     """Return value as JSON on one line of ASCII that no terminal and no log obeys.
 
     Everything else is an escape; JSON itself would leave DEL, C1 and bidirectional
-    controls and line separators as they are.
+    controls and line separators as they are. Compact is without spaces.
     """
-    return json.dumps(value).replace("\x7f", "\\u007f")
+    separators = (",", ":") if is_compact else (", ", ": ")
+    return json.dumps(value, separators=separators).replace("\x7f", "\\u007f")
 
 
 def _harmless_character(character: str) -> str:

@@ -15,6 +15,7 @@ from pushmfa.errors import MalformedError
 from pushmfa.login.policy import Account
 from pushmfa.store.host_rows import AuditRow, HostStore
 from pushmfa.terms import Cause, DeviceId, Kind, Verdict
+from pushmfa.text import json_line
 from pushmfa.wire.codec import Message, encode, make_decoder
 from pushmfa.wire.payload import UnixTime
 
@@ -109,7 +110,8 @@ class Audit:
         digest = chain(self._hash, raw)
         self._store.append_audit(AuditRow(self._seq + 1, raw, self._hash, digest))
         self._seq, self._hash = self._seq + 1, digest
-        log.info("%s", _as_ascii(raw))
+        # Every label in it is a stranger's.
+        log.info("%s", json_line(json.loads(raw), is_compact=True))
 
     def last_attempts(self, account: Account, limit: int) -> list[AttemptRecord]:
         """Return the last attempts that account's devices were asked for, newest first.
@@ -130,15 +132,6 @@ class Audit:
             if len(found) == limit:
                 break
         return found
-
-
-def _as_ascii(record: bytes) -> str:
-    """Return record as JSON that obeys nobody: every label in it is a stranger's.
-
-    JSON itself escapes no C1 control, no bidirectional one and no line separator.
-    """
-    text = json.dumps(json.loads(record), separators=(",", ":"))
-    return text.replace("\x7f", "\\u007f")
 
 
 def chain(previous: bytes, record: bytes) -> bytes:
