@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import resource
 import signal
 import ssl
@@ -139,9 +140,11 @@ class Relay:
                 tls=self._tls,
             )
         except OSError as error:
+            # asyncio's own text names address and port again.
+            number = error.errno or 0
+            reason = os.strerror(number) if number > 0 else error
             raise NotReachableError(
-                f"cannot listen on {settings.address} port {settings.port}: "
-                f"{error.strerror or error}",
+                f"cannot listen on {settings.address} port {settings.port}: {reason}",
                 hint="Is another program on that port? See [listen] in relay.toml.",
             ) from error
         self._purging = asyncio.create_task(self._purge())
