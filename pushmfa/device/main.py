@@ -131,7 +131,7 @@ def answer(
     timeout: seconds to wait for a challenge. as_json: one object on standard output.
     """
     if sum((number is not None, deny, not_me)) > 1:
-        raise UsageError("a number, a denial or `not me`: only one of them")
+        raise UsageError("only one of --number, --deny and --not-me")
     reason = None
     if deny or not_me:
         reason = Choice(reason=DenialReason.NOT_ME if not_me else DenialReason.CANCEL)
