@@ -10,6 +10,7 @@ from pushmfa.daemon.names import account_named, account_of, is_in_group
 from pushmfa.errors import UsageError
 from pushmfa.login import authority
 from pushmfa.login.authority import Command, Permission
+from pushmfa.login.policy import Account
 from pushmfa.terms import VERSION
 from pushmfa.text import make_harmless
 from pushmfa.wire import control
@@ -58,7 +59,7 @@ class Commands:
 
         Whether another account exists is told to root only.
         """
-        account = await (account_of(uid) if user is None else account_named(user))
+        account = await self._account(user, uid)
         owner = account.uid if account else None
         # Asked last: a group of a directory can be long, and few callers need it.
         is_monitor = uid not in (0, owner) and await is_in_group(uid, MONITOR_GROUP)
@@ -72,6 +73,16 @@ class Commands:
                 f"there is no account {name}", hint="Check the spelling of the name."
             )
         return Call(uid, account, permission, exchange)
+
+    @staticmethod
+    async def _account(user: str | None, uid: int) -> Account | None:
+        if uid == 0 and user is not None:
+            return await account_named(user)
+        own = await account_of(uid)
+        # Attack: any user has the daemon look for a thousand names that a slow
+        # directory does not know, until no thread is left to look for those of
+        # logins. Nobody but root has business with an account that is not the own.
+        return own if user is None or own is None or own.name == user else None
 
     def _host(self, uid: int) -> control.Host:
         caller = authority.caller_of(uid, None, is_monitor=False)

@@ -9,6 +9,7 @@ import asyncio
 import grp
 import pwd
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from pushmfa.errors import NotReachableError
@@ -17,6 +18,9 @@ from pushmfa.terms import UserName
 
 DEADLINE: Final = 3.0
 """Seconds; below the 5 that the PAM module waits for the first answer."""
+
+_LOGINS: Final = ThreadPoolExecutor(32, "pushmfa-logins")
+"""Threads of their own: whoever asks control.sock must not take those of logins."""
 
 T = TypeVar("T")
 
@@ -37,7 +41,7 @@ async def accounts_of_login(
             return user, caller, caller
         return user, caller, None if loginuid is None else _by_uid(loginuid)
 
-    return await _in_thread(look_up)
+    return await _in_thread(look_up, _LOGINS)
 
 
 async def account_named(name: str) -> Account | None:
@@ -79,10 +83,11 @@ def _is_member(uid: int, group: str) -> bool:
     return user.pw_name in entry.gr_mem or user.pw_gid == entry.gr_gid
 
 
-async def _in_thread(look_up: Callable[[], T]) -> T:
+async def _in_thread(look_up: Callable[[], T], threads: Executor | None = None) -> T:
     try:
         async with asyncio.timeout(DEADLINE):
-            return await asyncio.to_thread(look_up)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(threads, look_up)
     except (TimeoutError, OSError) as error:
         raise NotReachableError(
             "the user database does not answer",

@@ -1,16 +1,20 @@
 """Whoever may fail, fails in a loop: nobody else is to notice."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from pushmfa.config.model import LoginSettings
-from pushmfa.daemon import sources
+from pushmfa.daemon import names, sources
 from pushmfa.daemon.audit import AttemptRecord, RefusalsRecord
 from pushmfa.daemon.refusals import MAX_SOURCES
 from pushmfa.daemon.standing import MAX_RESTING
+from pushmfa.login.policy import Account
 from tests.integration.daemon_caller import calling
 from tests.integration.daemon_module import Module, new_connection, request, sudo
 from tests.integration.daemon_world import (
@@ -100,6 +104,57 @@ async def test_attack_one_source_takes_every_place(
         await asyncio.sleep(0.05)
         again = await Module.begin(w.host.run, flood(5))
         assert b"pushmfa: enter" in await again.hear()
+
+
+@scene
+async def test_attack_names_that_a_slow_directory_does_not_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user asks for others until no thread is left; logins do not notice."""
+    async with world(tmp_path, PIXEL, people=("mallory",)) as w:
+        known = names._by_name
+        looked_for = []
+
+        def look_slowly(name: str) -> Account | None:
+            looked_for.append(name)
+            if name not in accounts:
+                time.sleep(1)
+            return known(name)
+
+        monkeypatch.setattr(names, "_by_name", look_slowly)
+        caller_uid.append(accounts["mallory"])
+        async with AsyncExitStack() as stack:
+            callers = [
+                await stack.enter_async_context(calling(w.host.run)) for _ in range(8)
+            ]
+            for number, caller in enumerate(callers):
+                caller.send("list-devices", user=f"nobody{number}")
+            await (await w.host.log_in()).number()
+            assert looked_for == ["alice"]
+            assert (await callers[0].hear())["kind"] == "not_permitted"
+
+
+@scene
+async def test_attack_look_ups_of_commands_take_no_threads_of_logins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path, PIXEL) as w:
+        known = names._by_uid
+
+        def look_slowly(uid: int) -> Account | None:
+            time.sleep(1)
+            return known(uid)
+
+        monkeypatch.setattr(names, "_by_uid", look_slowly)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        caller_uid.append(accounts["alice"])
+        async with calling(w.host.run) as one, calling(w.host.run) as two:
+            for caller in (one, two):
+                caller.send("list-devices", user=None)
+            await asyncio.sleep(0.05)
+            started = time.monotonic()
+            await (await w.host.log_in()).number()
+            assert time.monotonic() - started < 0.9
 
 
 def _counted(records: Sequence[object]) -> list[RefusalsRecord]:
