@@ -7,7 +7,7 @@ import click
 from pushmfa.cli.options import config_option, config_path, examples
 
 if TYPE_CHECKING:
-    from pushmfa.config.relay import RelayConfig
+    from pushmfa.config.model import RelayConfig
     from pushmfa.relay.settings import RelaySettings
 
 

@@ -13,15 +13,17 @@ from types import MappingProxyType
 from typing import Final, Literal, cast
 
 from pushmfa.config.files import load_text, parse_toml
-from pushmfa.config.model import DEFAULT_RUN as DEFAULT_RUN
-from pushmfa.config.model import DEFAULT_STATE as DEFAULT_STATE
-from pushmfa.config.model import EnrollSettings as EnrollSettings
-from pushmfa.config.model import HostConfig as HostConfig
-from pushmfa.config.model import HostPaths as HostPaths
-from pushmfa.config.model import HostRelays as HostRelays
-from pushmfa.config.model import LoginSettings as LoginSettings
-from pushmfa.config.model import ServiceSettings as ServiceSettings
-from pushmfa.config.model import SuSettings as SuSettings
+from pushmfa.config.model import (
+    DEFAULT_RUN,
+    DEFAULT_STATE,
+    EnrollSettings,
+    HostConfig,
+    HostPaths,
+    HostRelays,
+    LoginSettings,
+    ServiceSettings,
+    SuSettings,
+)
 from pushmfa.config.names import (
     MAX_LINK,
     enrollment_link_size,

@@ -12,10 +12,12 @@ from types import MappingProxyType
 from typing import Final
 
 from pushmfa.config.files import load_text, parse_toml
-from pushmfa.config.model import DEFAULT_RELAY_STATE as DEFAULT_RELAY_STATE
-from pushmfa.config.model import ListenSettings as ListenSettings
-from pushmfa.config.model import RateLimit as RateLimit
-from pushmfa.config.model import RelayConfig as RelayConfig
+from pushmfa.config.model import (
+    DEFAULT_RELAY_STATE,
+    ListenSettings,
+    RateLimit,
+    RelayConfig,
+)
 from pushmfa.config.names import (
     ip_address,
     is_loopback,

@@ -11,15 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushmfa.config.host import (
-    DEFAULT_RUN,
     RESERVED_TABLES,
-    HostConfig,
-    HostRelays,
-    ServiceSettings,
     load_host_config,
     load_run_dir,
     parse_host_config,
 )
+from pushmfa.config.model import DEFAULT_RUN, HostConfig, HostRelays, ServiceSettings
 from pushmfa.errors import ConfigError
 
 LEAST = """\

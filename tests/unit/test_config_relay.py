@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushmfa.cli.services import relay_settings
+from pushmfa.config.model import RateLimit, RelayConfig
 from pushmfa.config.relay import (
     COUNT_LIMITS,
     RATE_LIMITS,
-    RateLimit,
-    RelayConfig,
     load_relay_config,
     parse_relay_config,
 )
