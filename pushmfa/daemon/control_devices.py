@@ -2,6 +2,7 @@
 
 import time
 
+from pushmfa.crypto.keys import fingerprint
 from pushmfa.daemon.calls import (
     Call,
     Parts,
@@ -34,7 +35,10 @@ async def revoke_device(
 ) -> control.Done:
     """Revoke a device: what it signs counts no more, from this moment on."""
     device = _find(parts, call, request.device)
-    text = f"Revoke the device {make_harmless(device.label, 64)}."
+    # With its fingerprint. Attack: two devices of one label, and the person believes
+    # that the other one is meant.
+    label, mark = make_harmless(device.label, 64), fingerprint(device.device_id)
+    text = f"Revoke the device {label} ({mark})."
     await need_approval(parts, call, Kind.REVOKE, text)
     now = parts.clock.now()
     try:

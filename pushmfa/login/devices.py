@@ -46,9 +46,13 @@ def find_device(devices: tuple[Device, ...], name: str) -> Device:
     if none is, or if several are: a revocation must not guess.
     """
     present = [device for device in devices if device.revoked_at is None]
-    found = [device for device in present if device.label == name]
-    if not found and len(name) >= 4:
-        found = [device for device in present if _is_beginning(name, device)]
+    # Both at once. Attack: a device whose label is the beginning of another's id, so
+    # that the wrong one of the two is revoked.
+    found = [
+        device
+        for device in present
+        if device.label == name or _is_beginning(name, device)
+    ]
     if len(found) == 1:
         return found[0]
     hint = "See `pushmfa devices list`; the beginning of an id tells alike ones apart."
@@ -59,7 +63,7 @@ def find_device(devices: tuple[Device, ...], name: str) -> Device:
 
 def _is_beginning(name: str, device: Device) -> bool:
     hexadecimal = name.lower().replace(" ", "")
-    if len(hexadecimal) < 4:
+    if len(name) < 4 or len(hexadecimal) < 4:
         # Blanks are no name: everything begins with nothing.
         return False
     shown = encode_base64url(device.device_id)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pushmfa.client import Client
+from pushmfa.crypto.keys import fingerprint
 from pushmfa.daemon import names
 from pushmfa.daemon.audit import ActRecord
 from pushmfa.daemon.control_server import MAX_OF_ONE_UID
@@ -228,7 +229,8 @@ async def test_the_owner_revokes_with_an_approval(tmp_path: Path) -> None:
             card = await pixel.challenge()
             assert isinstance(card.statement, Challenge)
             assert card.statement.kind is Kind.REVOKE
-            assert card.statement.text == "Revoke the device Tablet."
+            mark = fingerprint(tablet.keys.device_id)
+            assert card.statement.text == f"Revoke the device Tablet ({mark})."
             pixel.approve(card, shown.number)
             done = await task
         assert done.device.revoked_at is not None

@@ -48,9 +48,13 @@ def test_a_device_is_found_by_the_beginning_of_its_id() -> None:
     assert find_device((PIXEL, ALIKE), "9f2c 41aa") == PIXEL
 
 
-def test_a_label_that_looks_like_an_id_is_a_label() -> None:
+def test_attack_a_label_that_is_the_beginning_of_an_id() -> None:
     named = device("07de55b1", "aaaa")
-    assert find_device((ALIKE, named), "07de55b1") == named
+    assert find_device((PIXEL, named), "07de55b1") == named
+    with pytest.raises(UsageError, match="several devices"):
+        find_device((ALIKE, named), "07de55b1")
+    assert find_device((ALIKE, named), "07de55") == ALIKE
+    assert find_device((ALIKE, named), "aaaa") == named
 
 
 @pytest.mark.parametrize("name", ["", "9f2", "    ", "pixel", "Phone", "ffff"])
