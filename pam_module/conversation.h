@@ -14,7 +14,8 @@
 
 /* What the person is told whenever it is not the daemon that refuses; the log
    says more than an attacker should read. */
-#define CONVERSATION_UNAVAILABLE "pushmfa: not available, login refused"
+#define CONVERSATION_UNAVAILABLE                                               \
+    "pushmfa: not available; this login is refused. Tell your administrator."
 
 /* Show text, printable ASCII.  Return false if the conversation failed. */
 bool conversation_info(const pam_handle_t *pamh, const char *text);

@@ -19,8 +19,10 @@ enum {
     TIMEOUT_LOGIN = 50 /* login(1) is killed after 60 */
 };
 
-static const char text_expired[] = "pushmfa: no answer in time, login refused";
-static const char text_canceled[] = "pushmfa: canceled";
+static const char text_expired[] =
+    "pushmfa: nobody answered in time; this login is refused.";
+/* A line of its own, behind the ^C that the terminal has echoed. */
+static const char text_canceled[] = "\npushmfa: canceled.";
 
 struct exchange {
     pam_handle_t *pamh;
