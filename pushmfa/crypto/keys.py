@@ -19,9 +19,6 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from pushmfa.crypto.sealing import PRIVATE_SCALAR_SIZE, SEALING_KEY_SIZE
 from pushmfa.crypto.signing import SEED_SIZE, VERIFY_KEY_SIZE
-from pushmfa.crypto.signing import device_id_of as device_id_of
-from pushmfa.crypto.signing import host_id_of as host_id_of
-from pushmfa.crypto.signing import mailbox_id_of as mailbox_id_of
 from pushmfa.errors import SealError
 
 ENROLLMENT_SECRET_SIZE: Final = 16

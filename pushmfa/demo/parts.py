@@ -9,8 +9,9 @@ import subprocess
 from collections.abc import Sequence
 from typing import Final
 
-from pushmfa.demo.sandbox import BIN, PRIVATE, Sandbox
+from pushmfa.demo.sandbox import Sandbox
 from pushmfa.demo.sshd import find_port
+from pushmfa.demo.stacks import BIN, PRIVATE
 from pushmfa.demo.terminal import Terminal
 from pushmfa.errors import PushmfaError
 

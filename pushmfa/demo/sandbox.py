@@ -27,9 +27,7 @@ from pushmfa.demo.accounts import (
 from pushmfa.demo.holder import HOST_NAME
 from pushmfa.demo.namespace import Namespace
 from pushmfa.demo.processes import Child, NotifySocket, run_entered, undisturbed
-from pushmfa.demo.stacks import BIN as BIN
-from pushmfa.demo.stacks import PRIVATE as PRIVATE
-from pushmfa.demo.stacks import write_rules, write_stacks
+from pushmfa.demo.stacks import PRIVATE, write_rules, write_stacks
 from pushmfa.demo.terminal import Terminal
 from pushmfa.demo.tools import SYSTEM_PATH, find_tool, make_key
 from pushmfa.errors import NotPermittedError, PushmfaError, UsageError

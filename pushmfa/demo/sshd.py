@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from pushmfa.demo.processes import Child
-from pushmfa.demo.sandbox import PRIVATE, Sandbox
+from pushmfa.demo.sandbox import Sandbox
+from pushmfa.demo.stacks import PRIVATE
 from pushmfa.demo.tools import find_tool, make_key
 from pushmfa.errors import PushmfaError
 

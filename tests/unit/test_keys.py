@@ -10,11 +10,8 @@ from pushmfa.crypto import keys
 from pushmfa.crypto.keys import (
     commitment,
     confirmation_code,
-    device_id_of,
     enrollment_keys,
     fingerprint,
-    host_id_of,
-    mailbox_id_of,
     new_commitment_nonce,
     new_enrollment_secret,
     new_sealing_scalar,
@@ -23,7 +20,13 @@ from pushmfa.crypto.keys import (
     unprotect,
 )
 from pushmfa.crypto.sealing import Opener
-from pushmfa.crypto.signing import Signer, check_verify_key
+from pushmfa.crypto.signing import (
+    Signer,
+    check_verify_key,
+    device_id_of,
+    host_id_of,
+    mailbox_id_of,
+)
 from pushmfa.errors import SealError
 
 SECRET = bytes(range(16))
