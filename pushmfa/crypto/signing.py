@@ -86,19 +86,6 @@ class Signer:
         return self._key.sign(message).signature
 
 
-def verify_key_of(seed: bytes) -> bytes:
-    """Return the 32-byte verify key of a 32-byte seed, else KeyRejectedError."""
-    return Signer.from_seed(seed).verify_key
-
-
-def sign(signing_key: bytes, label: Label, body: bytes) -> bytes:
-    """Return the signature (64 bytes) of body under label by a 32-byte seed.
-
-    Who signs more than once keeps a Signer. KeyRejectedError for a wrong length.
-    """
-    return Signer.from_seed(signing_key).sign(label, body)
-
-
 def verify_signature(
     verify_key: bytes, label: Label, body: bytes, signature: bytes
 ) -> None:

@@ -21,9 +21,7 @@ from pushmfa.crypto.signing import (
     device_id_of,
     host_id_of,
     mailbox_id_of,
-    sign,
     signed_message,
-    verify_key_of,
     verify_signature,
 )
 from pushmfa.errors import KeyRejectedError, VerificationError
@@ -38,9 +36,13 @@ from pushmfa.terms import (
 
 VECTORS = Path(__file__).parent.parent / "vectors"
 SEED = bytes(range(32))
-KEY = verify_key_of(SEED)
+KEY = Signer.from_seed(SEED).verify_key
 BODY = b'{"decision":"approval"}'
 GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
+
+
+def sign(seed: bytes, label: Label, body: bytes) -> bytes:
+    return Signer.from_seed(seed).sign(label, body)
 
 
 def vectors(name: str, part: str) -> list[dict[str, Any]]:
@@ -179,7 +181,8 @@ def test_signature_of_another_key_is_refused() -> None:
 
 def test_an_honest_key_passes_the_check() -> None:
     for number in range(50):
-        check_verify_key(verify_key_of(sha256(bytes([number])).digest()))
+        seed = sha256(bytes([number])).digest()
+        check_verify_key(Signer.from_seed(seed).verify_key)
 
 
 @pytest.mark.parametrize("why", REJECTED)
