@@ -5,7 +5,8 @@ it counts, but for a revocation, which counts at once even if the disk refuses i
 """
 
 import json
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from pushmfa.errors import StoreError
@@ -57,7 +58,7 @@ class Registry:
         """Return the device with this id, as it is now."""
         return self._devices.get(device_id)
 
-    def known_keys(self) -> Container[bytes]:
+    def known_keys(self) -> AbstractSet[bytes]:
         """Return all verify keys and mailboxes of devices, revoked ones included."""
         return self._keys
 

@@ -62,7 +62,8 @@ def give_up_root(state: Path) -> None:
         ) from error
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.chown(state, user.pw_uid, user.pw_gid)
+        # Attack: a link in place of the folder, to have that of another given away.
+        os.chown(state, user.pw_uid, user.pw_gid, follow_symlinks=False)
         os.setgroups([])
         os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
         os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)

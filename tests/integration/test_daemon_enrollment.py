@@ -444,6 +444,21 @@ async def test_attack_a_key_that_the_host_knows_already(
 
 
 @scene
+async def test_attack_a_claim_of_the_hosts_own_mailbox(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(tmp_path) as w:
+        caller_uid.append(ROOT)
+        async with calling(w.host.run) as caller:
+            caller.send("enroll", user="bob", label=None, ticket=None)
+            link = (await caller.hear())["link"]
+            keys = replace(load_keys(new_keys()), relay=w.host.keys.relay_signer)
+            async with claimant(link, keys) as it:
+                await it.claim("x")
+                await until(lambda: "known on this host" in caplog.text)
+
+
+@scene
 async def test_a_link_that_nobody_takes_expires(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """The two listening sockets: made safely, or passed by systemd; one listen() each."""
 
 import os
+import pwd
 import socket
 import stat
 import struct
@@ -170,6 +171,25 @@ def test_root_without_the_service_user_does_not_start(
     monkeypatch.setattr("pwd.getpwnam", nobody)
     with pytest.raises(ConfigError, match="does not exist"):
         give_up_root(tmp_path / "state")
+
+
+def test_attack_a_link_where_the_state_should_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "state").symlink_to(tmp_path / "etc")
+    given = []
+
+    def chown(path: Path, uid: int, gid: int, *, follow_symlinks: bool = True) -> None:
+        given.append(path.resolve() if follow_symlinks else path)
+
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("pwd.getpwnam", lambda name: pwd.getpwuid(0))
+    monkeypatch.setattr("os.chown", chown)
+    for name in ("setgroups", "setresgid", "setresuid"):
+        monkeypatch.setattr(f"os.{name}", lambda *ids: None)
+    give_up_root(tmp_path / "state")
+    assert given == [tmp_path / "state"]
 
 
 # --- passed by systemd ----------------------------------------------------------------
