@@ -145,9 +145,9 @@ class Links:
             case Received():
                 # Up to 64 * 64 of them come at once from whoever was away, each
                 # for an envelope that was counted when it came in.
-                return self._mailboxes.received(link, frame, now)
+                return self._mailboxes.received(link, frame)
             case Withdraw():
-                self._mailboxes.withdraw(link, frame, now)
+                self._mailboxes.withdraw(link, frame)
             case Allow():
                 self._mailboxes.allow(link, frame, now)
             case Hello():

@@ -192,7 +192,7 @@ class Mailboxes:
             return []
         return [Send(link, Accepted(id=envelope.id, wakeup=wakeup))]
 
-    def received(self, link: Link, frame: Received, now: float) -> bool:
+    def received(self, link: Link, frame: Received) -> bool:
         """Forget what link has; return whether there was something to forget.
 
         MalformedError if the mailbox is not link's.
@@ -206,7 +206,7 @@ class Mailboxes:
         self._forget(box, entry)
         return True
 
-    def withdraw(self, link: Link, frame: Withdraw, now: float) -> None:
+    def withdraw(self, link: Link, frame: Withdraw) -> None:
         """Forget an envelope of link; what was delivered stays so.
 
         MalformedError if the sender is not link's.

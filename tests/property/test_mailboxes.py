@@ -266,7 +266,7 @@ class MailboxMachine(RuleBasedStateMachine):
         ]
         link = data.draw(st.sampled_from([*owners, *owners, *self.links]))
         sender = data.draw(st.sampled_from(sorted(link.mailboxes)))
-        self.mailboxes.withdraw(link, Withdraw(id=id_, to=to, sender=sender), self.now)
+        self.mailboxes.withdraw(link, Withdraw(id=id_, to=to, sender=sender))
         if sender == sent.envelope.sender and link.role is sent.role:
             sent.go(self.now)
 
@@ -278,7 +278,7 @@ class MailboxMachine(RuleBasedStateMachine):
         if not links:
             return
         link = data.draw(st.sampled_from(links))
-        self.mailboxes.received(link, Received(mailbox=to, id=id_), self.now)
+        self.mailboxes.received(link, Received(mailbox=to, id=id_))
         if link.role is not sent.role:
             sent.go(self.now)
 

@@ -207,8 +207,8 @@ def test_copy_is_dropped_without_a_word(world: World) -> None:
     device = world.open(Role.DEVICE, DEVICE)
     assert world.take(world.host, envelope_of(1)) == []
     received = Received(mailbox=DEVICE, id=envelope_of(1).id)
-    assert world.mailboxes.received(device, received, NOW)
-    assert not world.mailboxes.received(device, received, NOW)
+    assert world.mailboxes.received(device, received)
+    assert not world.mailboxes.received(device, received)
     world.mailboxes.purge(NOW + 59)
     assert world.take(world.host, envelope_of(1), NOW + 59) == []
     # Its lifetime is over: whoever sends this id now means another envelope.
@@ -221,7 +221,7 @@ def test_known_ids_of_a_mailbox_are_bounded(world: World) -> None:
         now = NOW + number / 10
         world.take(world.host, envelope_of(number), now)
         received = Received(mailbox=DEVICE, id=envelope_of(number).id)
-        assert world.mailboxes.received(device, received, now)
+        assert world.mailboxes.received(device, received)
     box = world.mailboxes._boxes[DEVICE]
     assert len(box._seen) == MAX_SEEN
     assert world.mailboxes._totals.seen == MAX_SEEN
@@ -237,7 +237,7 @@ def test_attack_ids_in_mailboxes_without_end(
         envelope = envelope_of(number, to=mailbox, sender=mailbox, lifetime=7 * 86_400)
         world.take(link, envelope)
         withdraw = Withdraw(id=envelope.id, to=mailbox, sender=mailbox)
-        world.mailboxes.withdraw(link, withdraw, NOW)
+        world.mailboxes.withdraw(link, withdraw)
         world.mailboxes.close(link)
     assert world.mailboxes._totals.seen == 3
     # Nothing but those three ids, and what the world began with.
@@ -260,7 +260,7 @@ def test_withdrawn_is_not_delivered_not_even_by_a_link_that_waits(world: World) 
     device = link_of(Role.DEVICE, DEVICE)
     waiting = world.mailboxes.open(device, NOW)
     withdraw = Withdraw(id=envelope_of(1).id, to=DEVICE, sender=HOST)
-    world.mailboxes.withdraw(world.host, withdraw, NOW)
+    world.mailboxes.withdraw(world.host, withdraw)
     assert [world.mailboxes.stored(device, one, NOW) for one in waiting] == [None]
 
 
@@ -268,10 +268,10 @@ def test_attack_withdraw_of_what_another_sent(world: World) -> None:
     world.take(world.host, envelope_of(1))
     other = world.open(Role.HOST, OTHER)
     id_ = envelope_of(1).id
-    world.mailboxes.withdraw(other, Withdraw(id=id_, to=DEVICE, sender=OTHER), NOW)
+    world.mailboxes.withdraw(other, Withdraw(id=id_, to=DEVICE, sender=OTHER))
     with pytest.raises(MalformedError):
-        world.mailboxes.withdraw(other, Withdraw(id=id_, to=DEVICE, sender=HOST), NOW)
-    world.mailboxes.withdraw(other, Withdraw(id=id_, to=BOTH, sender=OTHER), NOW)
+        world.mailboxes.withdraw(other, Withdraw(id=id_, to=DEVICE, sender=HOST))
+    world.mailboxes.withdraw(other, Withdraw(id=id_, to=BOTH, sender=OTHER))
     assert ids(world.waiting(Role.DEVICE, DEVICE)) == [1]
 
 
@@ -279,11 +279,11 @@ def test_attack_received_from_whoever_does_not_own_the_mailbox(world: World) -> 
     world.take(world.host, envelope_of(1))
     received = Received(mailbox=DEVICE, id=envelope_of(1).id)
     with pytest.raises(MalformedError):
-        world.mailboxes.received(world.host, received, NOW)
+        world.mailboxes.received(world.host, received)
     # In an enrollment both own it; the sender does not acknowledge for the reader.
     world.take(world.host, envelope_of(2, sender=BOTH, to=BOTH))
     received = Received(mailbox=BOTH, id=envelope_of(2).id)
-    assert not world.mailboxes.received(world.host, received, NOW)
+    assert not world.mailboxes.received(world.host, received)
     assert ids(world.waiting(Role.DEVICE, BOTH)) == [2]
 
 
@@ -398,7 +398,7 @@ def test_restart_keeps_lists_hosts_and_long_lived_envelopes(world: World) -> Non
     world.take(world.host, envelope_of(3, lifetime=500))
     device = world.open(Role.DEVICE, DEVICE)
     received = Received(mailbox=DEVICE, id=envelope_of(3).id)
-    assert world.mailboxes.received(device, received, NOW)
+    assert world.mailboxes.received(device, received)
     world.restart()
     device = world.open(Role.DEVICE, DEVICE)
     assert ids(world.waiting(Role.DEVICE, DEVICE)) == [2]
