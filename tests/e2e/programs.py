@@ -191,6 +191,11 @@ class Host(System):
 class Window(Terminal):
     """A terminal whose window can be closed: what ran in it is told by the kernel."""
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether its window was closed: nobody reads it any more."""
+        return self._is_closing
+
     def close_window(self) -> float:
         """Close it, signal nobody; return the monotonic second."""
         self._is_closing = True
