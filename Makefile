@@ -12,7 +12,7 @@ SOURCES := pushmfa tests
 JOBS ?= auto
 
 .PHONY: demo test check format lint types imports c-check vectors vectors-check \
-        unit integration e2e pam-tests module install-needs lock clean
+        unit integration e2e pam-tests module install uninstall install-needs lock clean
 
 # The whole system in a sandbox: try it, or DEMO=auto and watch it play by itself.
 demo: install-needs module
@@ -64,6 +64,10 @@ module: $(MODULE)
 
 $(MODULE): install-needs $(wildcard pam_module/*.c pam_module/*.h pam_module/*.map)
 	$(MAKE) -C pam_module OUT=$(abspath $@)
+
+# The module and its page, under DESTDIR and PREFIX (/usr).
+install uninstall:
+	$(MAKE) -C pam_module $@ OUT=$(abspath $(MODULE))
 
 # New pins for everything, with hashes; look at the diff before you commit it.
 lock: install-needs
