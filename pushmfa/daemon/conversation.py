@@ -8,7 +8,7 @@ Whatever goes wrong on the way is a refusal with a reason in the log.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pushmfa.daemon import words
@@ -16,6 +16,7 @@ from pushmfa.daemon.front import Front
 from pushmfa.daemon.module import ModuleConnection
 from pushmfa.daemon.requests import Situation, understand
 from pushmfa.daemon.sources import source_of
+from pushmfa.daemon.standing import Lane
 from pushmfa.daemon.waiting import Waiting
 from pushmfa.errors import MalformedError, NotReachableError
 from pushmfa.login import policy
@@ -126,7 +127,11 @@ class Conversation:
     async def _ask(
         self, situation: Situation, lifetime: int, *, names_devices: bool
     ) -> None:
-        waiting = self._front.logins.begin(situation.context, lifetime)
+        context = situation.context
+        if not names_devices and situation.accounts.caller != situation.approver:
+            # Neither a first factor, nor the approver at the keyboard of a sudo.
+            context = replace(context, lane=Lane.STRANGER)
+        waiting = self._front.logins.begin(context, lifetime)
         if isinstance(waiting, End):
             await self._not_asked(situation, waiting, lifetime, names_devices)
             return

@@ -23,10 +23,11 @@ class Lane(Enum):
     """Where attempts come from; each has its own budget.
 
     Attack: a process of the user's keeps attempts pending over control.sock, so that
-    the user cannot log in any more.
+    the user cannot log in any more; or somebody does so over ssh, who proved nothing.
     """
 
     PAM = "pam"
+    STRANGER = "stranger"
     CONTROL = "control"
 
 
@@ -40,7 +41,11 @@ class Standing:
 
     def __init__(self, clock: Clock, *, max_pending: int, digits: int) -> None:
         self._clock = clock
-        self._max_pending = {Lane.PAM: max_pending, Lane.CONTROL: 1}
+        self._max_pending = {
+            Lane.PAM: max_pending,
+            Lane.STRANGER: max_pending,
+            Lane.CONTROL: 1,
+        }
         self._digits = digits
         self._throttles: dict[tuple[int, Lane], throttle.ThrottleState] = {}
         self._resting: dict[int, tuple[RestingNumber, ...]] = {}
@@ -70,12 +75,15 @@ class Standing:
         resting = still_resting(self._resting.get(uid, ()), now)
         taken = {rest.number for rest in resting} | set(shown)
         number = choose_number(self._digits, taken, secrets.randbits(128))
-        # Attack: a process of the user's begins and leaves until every number rests,
-        # or with more digits until disk and relay have had enough of it. Half of the
-        # numbers, and all beyond MAX_RESTING, are for logins only.
-        count = first_and_count(self._digits)[1]
-        is_spent = len(taken) >= min(count // 2, MAX_RESTING)
-        if number is None or (is_spent and lane is Lane.CONTROL):
+        # Attack: somebody begins and leaves until every number rests, or over
+        # control.sock, where more digits give more, until disk and relay have had
+        # enough. Half of the numbers are for the owner's logins only.
+        most = first_and_count(self._digits)[1]
+        if lane is Lane.STRANGER:
+            most //= 2
+        elif lane is Lane.CONTROL:
+            most = min(most // 2, MAX_RESTING)
+        if number is None or len(taken) >= most:
             return End(Verdict.THROTTLED, Cause.LIMIT)
         self._throttles[account] = state
         return number

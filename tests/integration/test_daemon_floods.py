@@ -157,5 +157,31 @@ async def test_attack_look_ups_of_commands_take_no_threads_of_logins(
             assert time.monotonic() - started < 0.9
 
 
+@scene
+async def test_attack_strangers_use_up_the_attempts_of_the_owner(
+    tmp_path: Path,
+) -> None:
+    """Whoever proved nothing waits in places of his own, the owner's key in hers."""
+    async with world(tmp_path, PIXEL) as w:
+        for _ in range(3):
+            await (await w.host.log_in(methods=None)).number()
+        for _ in range(3):
+            await (await w.host.log_in()).number()
+        assert w.host.daemon._logins.count_pending() == 6
+
+
+@scene
+async def test_attack_strangers_use_up_the_numbers_of_the_owner(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, PIXEL) as w:
+        for _ in range(100):
+            module = await w.host.log_in(methods=None)
+            await module.number()
+            module.close()
+            await until(lambda: w.host.daemon._logins.count_pending() == 0)
+        await (await w.host.log_in()).number()
+
+
 def _counted(records: Sequence[object]) -> list[RefusalsRecord]:
     return [record for record in records if isinstance(record, RefusalsRecord)]
