@@ -352,7 +352,10 @@ async def test_anything_else_that_is_typed_is_told_once(tmp_path: Path) -> None:
 
 @scene
 async def test_in_sudo_nobody_is_told_to_press_enter(tmp_path: Path) -> None:
-    async with world(tmp_path, PIXEL) as w:
+    def with_stack(base: HostConfig) -> HostConfig:
+        return replace(base, services={"sudo": ServiceSettings(first_factor="stack")})
+
+    async with world(tmp_path, PIXEL, config=with_stack) as w:
         module = await Module.begin(w.host.run, sudo())
         number = await module.number("I")
         module.type("hunter2")
