@@ -141,7 +141,7 @@ class Logins:
             ended=live.ended,
             cancel=lambda cause: self._cancel(live, cause),
             note_delivery=lambda delivered: self._note_delivery(live, delivered),
-            note_enter=lambda awaited: setattr(live, "is_enter_awaited", awaited),
+            note_enter=live.note_enter,
         )
 
     def _watch(

@@ -37,3 +37,7 @@ class Live:
     ended: asyncio.Future[End]
     timer: asyncio.TimerHandle
     is_enter_awaited: bool = False
+
+    def note_enter(self, is_awaited: bool) -> None:
+        """Note whether the terminal waits for Enter now."""
+        self.is_enter_awaited = is_awaited
