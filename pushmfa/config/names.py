@@ -16,7 +16,9 @@ LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 MAX_LINK: Final = 106
 """Bytes of an enrollment link: what a QR code of version 5-L holds."""
 
-_SECRET_CHARACTERS: Final = 22
+SECRET_CHARACTERS: Final = 22
+"""Characters of the secret in it: 16 bytes in unpadded base64url."""
+
 _DEFAULT_PORTS: Final = {"wss": 443, "https": 443, "ws": 80, "http": 80}
 _WITHOUT_TLS: Final = {"ws", "http"}
 _MAX_URL: Final = 255
@@ -136,7 +138,7 @@ def enrollment_link_size(origin: str, relay: str) -> int:
     rest = relay_place.host_and_port
     if rest == web.host_and_port:
         rest = ""
-    return len(web.name) + len("/#1") + _SECRET_CHARACTERS + len(rest)
+    return len(web.name) + len("/#1") + SECRET_CHARACTERS + len(rest)
 
 
 def _canonical(text: str, schemes: tuple[str, str]) -> str:

@@ -9,13 +9,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from pushmfa.config.names import LOCAL_HOSTS
+from pushmfa.config.names import LOCAL_HOSTS, MAX_LINK, SECRET_CHARACTERS
 from pushmfa.errors import ConfigError, MalformedError, UsageError
 from pushmfa.link.endpoints import relay_name
 from pushmfa.wire.codec import decode_base64url
 
-MAX_LINK: Final = 106
-SECRET_CHARACTERS: Final = 22
 LINK_VERSION: Final = "1"
 
 _ORIGIN: Final = re.compile(
@@ -48,11 +46,11 @@ def parse_link(text: str) -> EnrollmentLink:
     if len(link) > MAX_LINK:
         raise UsageError("this is longer than an enrollment link", hint=_HINT)
     origin, separator, fragment = link.partition("#")
-    if not separator or not fragment:
-        raise UsageError("this link ends before its secret", hint=_HINT)
     found = _ORIGIN.fullmatch(origin)
-    if found is None:
+    if link and found is None:
         raise UsageError("this is not an enrollment link", hint=_HINT)
+    if found is None or not separator or not fragment:
+        raise UsageError("this link ends before its secret", hint=_HINT)
     if not fragment.startswith(LINK_VERSION):
         raise UsageError(
             "this link is of another version of pushmfa",

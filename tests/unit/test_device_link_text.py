@@ -49,6 +49,7 @@ def test_what_a_copied_link_has_around_it_does_not_matter() -> None:
     [
         ("", "ends before its secret"),
         ("https://mfa.example/", "ends before its secret"),
+        ("Laptop", "not an enrollment link"),
         ("https://mfa.example/#", "ends before its secret"),
         (f"https://mfa.example/#1{TEXT[:-1]}", "cut off: 21 of 22"),
         ("https://mfa.example/#1", "cut off: 0 of 22"),
