@@ -4,7 +4,7 @@
 PYTHON := /usr/bin/python3
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 APT := bash ca-certificates clang gcc git groff-base libc6-dev libclang-rt-dev \
-       libpam0g-dev login openssh-client openssh-server passwd python3-venv rsync \
+       libpam0g-dev login openssh-client openssh-server openssl passwd python3-venv rsync \
        strace sudo util-linux valgrind
 BIN := .venv/bin
 MODULE := build/pam_pushmfa.so
