@@ -34,7 +34,9 @@ def make_private_folder(path: Path) -> None:
     except OSError as error:
         raise _failure("cannot make", path, error) from error
     if not stat.S_ISDIR(found.st_mode):
-        raise StoreError(f"{path} is not a folder")
+        raise StoreError(
+            f"{path} is not a folder", hint="Move away what stands in its place."
+        )
     _check_private(path, found, "700")
 
 
@@ -145,4 +147,7 @@ def _check_private(path: Path, found: os.stat_result, mode: str) -> None:
 
 
 def _failure(what: str, path: Path, error: OSError) -> StoreError:
-    return StoreError(f"{what} {path}: {error.strerror or error}")
+    return StoreError(
+        f"{what} {path}: {error.strerror or error}",
+        hint="Check who owns it and the folders above, and that the disk has room.",
+    )
