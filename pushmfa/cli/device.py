@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class _Seconds(click.FloatRange):
+    name = "number of seconds"
+
+
 def _keep_state(
     context: click.Context, parameter: click.Parameter, value: Path | None
 ) -> None:
@@ -140,7 +144,7 @@ def run(context: click.Context, ca: Path | None, proxy: str | None) -> int:
 @click.option("--attempt", metavar="NAME", help="Which one, if several wait.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(0, 3600),
+    type=_Seconds(0, 3600),
     default=60.0,
     show_default=True,
     metavar="SECONDS",
