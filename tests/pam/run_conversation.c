@@ -38,6 +38,19 @@ make_arguments(const struct script *script, char *arguments[], size_t size)
     arguments[count] = NULL;
 }
 
+/* Return this program: valgrind translates the link when it is read, only. */
+static const char *
+program(void)
+{
+    static char path[SCRIPT_TEXT];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+    if (length < 0)
+        give_up(0, "cannot find this program: %s", strerror(errno));
+    path[length] = '\0';
+    return path;
+}
+
 /* Become a fresh process with the command line and environment of the case. */
 static void
 become_case(const char *path, int output)
@@ -55,7 +68,7 @@ become_case(const char *path, int output)
     for (i = 0; i < options->count; i++)
         if (strcmp(options->line[i].word, "process_env") == 0)
             (void)putenv(script.section[SECTION_OPTIONS].line[i].rest);
-    (void)execv("/proc/self/exe", arguments);
+    (void)execv(program(), arguments);
     give_up(0, "cannot start the case: %s", strerror(errno));
 }
 
