@@ -18,8 +18,9 @@ from pushmfa.config.model import (
     ServiceSettings,
     SuSettings,
 )
-from pushmfa.daemon import refusals
+from pushmfa.daemon import conversation, refusals
 from pushmfa.daemon.audit import RefusalsRecord
+from pushmfa.store.host_rows import AuditRow
 from pushmfa.terms import Kind
 from pushmfa.wire.payload import Challenge
 from tests.integration.daemon_module import Module, new_connection, sudo
@@ -89,6 +90,31 @@ async def test_a_device_is_asked_also_without_a_first_factor(tmp_path: Path) -> 
         assert card.statement.first_factor is None
         w.devices[0].approve(card, number)
         assert await module.verdict() == ("approved", "")
+
+
+@scene
+async def test_attack_enrolled_accounts_take_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Work that only an enrolled account causes shows in no time at the terminal."""
+    monkeypatch.setattr(conversation, "NUMBER_AFTER", 0.3)
+    monkeypatch.setattr(conversation, "END_AFTER", 0.4)
+    async with world(tmp_path, PIXEL, login=SHORT) as w:
+        append = w.host.store.append_audit
+
+        def append_slowly(row: AuditRow) -> None:
+            time.sleep(0.2)
+            append(row)
+
+        monkeypatch.setattr(w.host.store, "append_audit", append_slowly)
+        for user in ("alice", "nobody-at-all"):
+            began = time.monotonic()
+            module = await w.host.log_in(user=user, methods=None)
+            await module.number()
+            assert time.monotonic() - began > 0.29
+            module.type()
+            assert (await module.verdict())[0] == "expired"
+            assert time.monotonic() - began > 1.39
 
 
 @scene
