@@ -5,6 +5,7 @@ too long without a word; so this reads with recvmsg, which says so.
 """
 
 import asyncio
+import select
 import socket
 from typing import Final
 
@@ -40,6 +41,12 @@ class ModuleConnection:
             # Full or gone: a module that does not read is one that hears nothing.
             return False
         return True
+
+    def has_left(self) -> bool:
+        """Say whether the module has ended the connection, whatever it sent before."""
+        poll = select.poll()
+        poll.register(self._socket, 0)
+        return bool(poll.poll(0))
 
     def close(self) -> None:
         """End the connection; the module still gets what was sent."""

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from pushmfa.demo.main import PEOPLE
 from pushmfa.demo.parts import DEVICE_STATE
-from pushmfa.demo.processes import end_entered
+from pushmfa.demo.processes import children_of, end_entered
 from pushmfa.demo.sandbox import Sandbox
 from pushmfa.demo.sshd import KEY_FIRST, PASSWORD_FIRST, start_sshd, write_ssh_config
 from pushmfa.demo.stacks import KEY_THEN_PUSH, PASSWORD_THEN_PUSH, write_stack
@@ -184,8 +184,13 @@ class Host(System):
         raise AssertionError("the daemon does not run")
 
     def signal_daemon(self, name: str) -> None:
+        """Send the daemon STOP, CONT or KILL."""
         result = self.sandbox.run(["kill", f"-{name}", self.daemon_pid()])
         assert result.returncode == 0, result.stderr
+        if name == "CONT":
+            # The nsenter that waits for it has stopped along with it.
+            for child in children_of(os.getpid()):
+                os.kill(child, signal.SIGCONT)
 
 
 class Window(Terminal):
