@@ -231,16 +231,14 @@ async def world(folder: Path) -> AsyncIterator[tuple[Host, Device]]:
             yield host, Device(folder)
 
 
+def enrolling(host: Host, device: Device, **how: Any) -> asyncio.Task[Enrollment]:
+    """Begin the device's part of an enrollment."""
+    given: dict[str, Any] = {"label": "laptop", "local_host_id": lambda: None, **how}
+    return asyncio.create_task(device.call(main.enroll, host.link_text, **given))
+
+
 async def enrolled(host: Host, device: Device, **how: Any) -> Enrollment:
-    task = asyncio.create_task(
-        device.call(
-            main.enroll,
-            host.link_text,
-            label="laptop",
-            local_host_id=lambda: None,
-            **how,
-        )
-    )
+    task = enrolling(host, device, **how)
     await host.enroll()
     await task
     return device.enrollment
@@ -262,13 +260,8 @@ def test_an_enrollment(tmp_path: Path) -> None:
                 asyncio.run(device.sees(f"{code[:3]} {code[3:]}"))
                 seen.append(Keyring(device.state).load_all()[0].status)
 
-            task = asyncio.create_task(
-                device.call(
-                    main.enroll,
-                    host.link_text,
-                    label="laptop",
-                    local_host_id=lambda: HostId(b"another machine".ljust(32)),
-                )
+            task = enrolling(
+                host, device, local_host_id=lambda: HostId(b"another machine".ljust(32))
             )
             await host.enroll(before_done=read_code)
             await task
@@ -297,14 +290,7 @@ def test_an_enrollment_that_fails_leaves_nothing(
 ) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as (host, device):
-            task = asyncio.create_task(
-                device.call(
-                    main.enroll,
-                    host.link_text,
-                    label="laptop",
-                    local_host_id=lambda: None,
-                )
-            )
+            task = enrolling(host, device)
             await host.enroll(result)
             with pytest.raises(error):
                 await task
@@ -316,14 +302,7 @@ def test_an_enrollment_that_fails_leaves_nothing(
 def test_a_link_that_another_device_used_is_told(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as (host, device):
-            task = asyncio.create_task(
-                device.call(
-                    main.enroll,
-                    host.link_text,
-                    label="laptop",
-                    local_host_id=lambda: None,
-                )
-            )
+            task = enrolling(host, device)
             host.meet_send(host.peer.commit(SECRET))
             claim, raw = host.peer.open_claim(SECRET, await host.claims.get())
             first = msgspec.structs.replace(
@@ -350,14 +329,8 @@ def test_the_host_itself_is_refused_without_force_and_shows_no_digits(
         async with world(tmp_path) as (host, device):
 
             async def attempt(*, force: bool) -> None:
-                task = asyncio.create_task(
-                    device.call(
-                        main.enroll,
-                        host.link_text,
-                        label="laptop",
-                        force=force,
-                        local_host_id=lambda: host.peer.host_id,
-                    )
+                task = enrolling(
+                    host, device, force=force, local_host_id=lambda: host.peer.host_id
                 )
                 await host.enroll()
                 await task
@@ -374,14 +347,8 @@ def test_the_host_itself_is_refused_without_force_and_shows_no_digits(
 def test_the_host_itself_is_taken_by_force(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as (host, device):
-            task = asyncio.create_task(
-                device.call(
-                    main.enroll,
-                    host.link_text,
-                    label="laptop",
-                    force=True,
-                    local_host_id=lambda: host.peer.host_id,
-                )
+            task = enrolling(
+                host, device, force=True, local_host_id=lambda: host.peer.host_id
             )
             await host.enroll()
             await task
@@ -393,14 +360,7 @@ def test_the_host_itself_is_taken_by_force(tmp_path: Path) -> None:
 def test_attack_relay_swaps_the_host_key(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as (host, device):
-            task = asyncio.create_task(
-                device.call(
-                    main.enroll,
-                    host.link_text,
-                    label="laptop",
-                    local_host_id=lambda: None,
-                )
-            )
+            task = enrolling(host, device)
             host.meet_send(host.peer.commit(SECRET))
             claim, raw = host.peer.open_claim(SECRET, await host.claims.get())
             evil = HostPeer(letter=b"e", relays=(host.relay,))
@@ -422,14 +382,7 @@ def test_a_host_that_demands_a_passphrase_is_told_before_the_digits(
 ) -> None:
     async def scenario() -> None:
         async with world(tmp_path) as (host, device):
-            task = asyncio.create_task(
-                device.call(
-                    main.enroll,
-                    host.link_text,
-                    label="laptop",
-                    local_host_id=lambda: None,
-                )
-            )
+            task = enrolling(host, device)
             await host.enroll(verification=VerificationRequired.REQUIRED)
             with pytest.raises(UsageError):
                 await task
