@@ -22,7 +22,7 @@ from pushmfa.errors import MalformedError, NotReachableError
 from pushmfa.login import policy
 from pushmfa.login.attempt import End
 from pushmfa.login.devices import Device
-from pushmfa.login.policy import Action
+from pushmfa.login.policy import Action, LoginFacts
 from pushmfa.terms import Cause, Verdict
 from pushmfa.text import decode_text
 from pushmfa.wire.local import (
@@ -121,8 +121,7 @@ class Conversation:
             )
         match plan.action:
             case Action.ASK:
-                proved = policy.is_first_factor_proved(self._front.policy, facts)
-                await self._ask(situation, lifetime, names_devices=proved)
+                await self._ask(situation, facts, lifetime)
             case Action.PRETEND:
                 await self._pretend(situation, lifetime)
             case Action.TICKET:
@@ -138,19 +137,21 @@ class Conversation:
     # --- the four plans -------------------------------------------------------------
 
     async def _ask(
-        self, situation: Situation, lifetime: int, *, names_devices: bool
+        self, situation: Situation, facts: LoginFacts, lifetime: int
     ) -> None:
+        # Without a proof no device is named: that would tell who is enrolled.
+        is_proved = policy.is_first_factor_proved(self._front.policy, facts)
         context = situation.context
-        if not names_devices and situation.accounts.caller != situation.approver:
+        if not is_proved and situation.accounts.caller != situation.approver:
             # Neither a first factor, nor the approver at the keyboard of a sudo.
             context = replace(context, lane=Lane.STRANGER)
         waiting = self._front.logins.begin(context, lifetime)
         if isinstance(waiting, End):
-            await self._not_asked(situation, waiting, lifetime, names_devices)
+            await self._not_asked(situation, facts, waiting, lifetime)
             return
-        devices = waiting.devices if names_devices else ()
+        devices = waiting.devices if is_proved else ()
         shown = Shown(
-            waiting.number, devices, situation.is_prompted(), is_proved=names_devices
+            waiting.number, devices, situation.is_prompted(), is_proved=is_proved
         )
         end = await self._wait(waiting, shown)
         if end.is_approved():
@@ -158,17 +159,16 @@ class Conversation:
             return
         await self._even_out(shown, end, lifetime)
         self._front.remember_refusal(situation.context, end)
-        label = self._front.label_of(end) if names_devices else None
+        label = self._front.label_of(end) if is_proved else None
         self._say_end(end, label, lifetime)
         await self._linger(shown)
 
     async def _not_asked(
-        self, situation: Situation, end: End, lifetime: int, names_devices: bool
+        self, situation: Situation, facts: LoginFacts, end: End, lifetime: int
     ) -> None:
         if end.cause is Cause.RELAY_UNREACHABLE:
-            facts = self._front.facts_of(situation)
             end = policy.relay_unreachable(self._front.policy, facts)
-        elif not names_devices:
+        elif not policy.is_first_factor_proved(self._front.policy, facts):
             # Attack: "too many logins wait" tells who is enrolled.
             await self._pretend(situation, lifetime)
             return
@@ -207,7 +207,7 @@ class Conversation:
         await self._linger(shown)
 
     def _refuse_unreachable(
-        self, situation: Situation, facts: policy.LoginFacts, end: End
+        self, situation: Situation, facts: LoginFacts, end: End
     ) -> None:
         proved = policy.is_first_factor_proved(self._front.policy, facts)
         if proved and facts.role == "attempt":
