@@ -1,7 +1,7 @@
 """From the module's first datagram to facts and context: who, where, from where."""
 
 from dataclasses import dataclass
-from typing import Final
+from ipaddress import IPv6Address, ip_address
 
 from pushmfa.daemon.challenges import Context
 from pushmfa.daemon.names import accounts_of_login
@@ -10,8 +10,6 @@ from pushmfa.login.policy import Account, Accounts
 from pushmfa.text import decode_text, make_harmless
 from pushmfa.wire.local import UNSET_LOGINUID, Request
 from pushmfa.wire.payload import FirstFactor
-
-_ADDRESS_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,9 @@ async def understand(
     methods = _text(request.methods)
     accounts = await _look_up(request, service)
     approver, certain = policy.choose_approver(settings, service, accounts)
-    connection = (request.conn, request.ppid) if request.conn else None
+    address = remote_address(request.conn)
+    # Without an address all connections look alike, and one refusal would be all's.
+    connection = (request.conn, request.ppid) if request.conn and address else None
     context = Context(
         kind=policy.kind_of(service),
         service=make_harmless(service, 64),
@@ -53,7 +53,7 @@ async def understand(
         # sshd's own arguments are a title, and no command of the person.
         command=None if request.conn else request.command,
         tty=_tty(request.tty),
-        remote_address=remote_address(request.conn),
+        remote_address=address,
         connection=connection,
         is_prompted=_is_prompted(request.display or display, service),
     )
@@ -105,11 +105,18 @@ def _requesting_user(request: Request, service: str, accounts: Accounts) -> str 
 
 
 def remote_address(conn: bytes | None) -> str | None:
-    """Return the client's address in SSH_CONNECTION; PAM_RHOST is never asked."""
-    if not conn:
+    """Return the client's address in SSH_CONNECTION, None if there is none.
+
+    PAM_RHOST is never asked: it may be a name. An IPv4 address that came in on an
+    IPv6 socket is an IPv4 address, for the card and for rules about networks.
+    """
+    try:
+        address = ip_address(decode_text(conn or b"").split(" ")[0])
+    except ValueError:
+        # sshd says UNKNOWN where its socket is none of the network's.
         return None
-    address = decode_text(conn).split(" ")[0]
-    return make_harmless(address, _ADDRESS_MAX) if len(address) >= 2 else None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
 
 
 def _text(raw: bytes | None) -> str | None:

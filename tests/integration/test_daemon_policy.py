@@ -480,7 +480,7 @@ OPEN = LoginSettings(
         ("carol", "192.0.2.9", True, "unavailable"),
         ("alice", "192.0.2.9", False, "unavailable"),
         ("nobody-at-all", "192.0.2.9", False, "unavailable"),
-        ("alice", "::ffff:192.0.2.9", True, "unavailable"),
+        ("alice", "::ffff:192.0.2.9", True, "approved"),
         ("alice", "nonsense", True, "unavailable"),
     ],
 )
