@@ -6,10 +6,11 @@ import socket
 from typing import Final
 
 from pushmfa.daemon.acceptor import Acceptor
-from pushmfa.daemon.conversation import Conversation, HangUpError
+from pushmfa.daemon.conversation import Conversation
 from pushmfa.daemon.front import Front
 from pushmfa.daemon.module import ModuleConnection
 from pushmfa.daemon.peer import Peer
+from pushmfa.daemon.terminal import HangUpError
 from pushmfa.errors import MalformedError, PushmfaError
 from pushmfa.terms import Verdict
 from pushmfa.wire.local import encode_verdict

@@ -18,7 +18,7 @@ from pushmfa.config.model import (
     ServiceSettings,
     SuSettings,
 )
-from pushmfa.daemon import conversation, refusals
+from pushmfa.daemon import refusals, terminal
 from pushmfa.daemon.audit import RefusalsRecord
 from pushmfa.store.host_rows import AuditRow
 from pushmfa.terms import Kind
@@ -97,8 +97,8 @@ async def test_attack_enrolled_accounts_take_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Work that only an enrolled account causes shows in no time at the terminal."""
-    monkeypatch.setattr(conversation, "NUMBER_AFTER", 0.3)
-    monkeypatch.setattr(conversation, "END_AFTER", 0.4)
+    monkeypatch.setattr(terminal, "NUMBER_AFTER", 0.3)
+    monkeypatch.setattr(terminal, "END_AFTER", 0.4)
     async with world(tmp_path, PIXEL, login=SHORT) as w:
         append = w.host.store.append_audit
 
