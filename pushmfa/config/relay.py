@@ -53,6 +53,7 @@ RATE_LIMITS: Final = (
     "host_frames",
     "device_envelopes",
     "host_envelopes",
+    "answers",
     "changed_lists",
 )
 """Limits that are `{ burst = 60, per_second = 2 }`."""

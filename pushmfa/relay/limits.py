@@ -18,6 +18,7 @@
     pings and pongs of a link             60, then 5/s       close 4429 (fixed)
     envelopes of a device's mailbox       60, then 5/s       refused, too_many
     envelopes of a host's mailbox         400, then 100/s    refused, too_many
+    envelopes to one host, an address     200, then 50/s     refused, too_many
     changed allow lists, an address       256, then 2/s      close 4429
     remembered envelopes of a mailbox     64 and 256 KiB     refused, mailbox_full
     remembered envelopes of all           200,000, 256 MiB   refused, mailbox_full
@@ -74,6 +75,7 @@ class RelayLimits:
     host_frames: Rate = Rate(800, 200)
     device_envelopes: Rate = Rate(60, 5)
     host_envelopes: Rate = Rate(400, 100)
+    answers: Rate = Rate(200, 50)
     changed_lists: Rate = Rate(256, 2)
     mailbox_envelopes: int = 64
     mailbox_bytes: int = 256 * 1024

@@ -75,6 +75,7 @@ class Mailboxes:
         self._waker = waker
         self._totals = Totals(limits)
         self._boxes: dict[MailboxId, Box[Link]] = {}
+        self._answers: Buckets[tuple[str, MailboxId]] = Buckets(limits.answers)
         self._rates: dict[Role, Buckets[MailboxId]] = {
             Role.HOST: Buckets(limits.host_envelopes),
             Role.DEVICE: Buckets(limits.device_envelopes),
@@ -225,6 +226,7 @@ class Mailboxes:
             self._drop_expired(box, now)
             if box.is_idle:
                 del self._boxes[mailbox]
+        self._answers.purge(now)
         for rates in self._rates.values():
             rates.purge(now)
         self._changed_lists.purge(now)
@@ -243,6 +245,10 @@ class Mailboxes:
             permitted = self._shelf.is_allowed(envelope.to, envelope.sender)
         else:
             permitted = self._is_host(envelope.to)
+            # Attack: who once learned a host's mailbox, a revoked device for one,
+            # buries its answers under envelopes from many mailboxes of his.
+            if permitted and not self._answers.take((link.address, envelope.to), now):
+                return RefusalReason.TOO_MANY
         return None if permitted else RefusalReason.NOT_ALLOWED
 
     def _is_host(self, mailbox: MailboxId) -> bool:

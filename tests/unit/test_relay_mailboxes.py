@@ -431,3 +431,25 @@ def test_counts_name_nobody_and_are_right(world: World) -> None:
     assert world.mailboxes.remembered_count == 1
     world.mailboxes.close(world.host)
     assert world.mailboxes.open_count == 0
+
+
+@small(answers=Rate(10, 1))
+def test_attack_a_host_is_buried_from_one_address(world: World) -> None:
+    mailboxes = [MailboxId(bytes([100 + n]) * 16) for n in range(20)]
+    links = [world.open(Role.DEVICE, mailbox) for mailbox in mailboxes]
+    taken = [
+        world.take(link, envelope_of(n, to=HOST, sender=mailboxes[n]))
+        for n, link in enumerate(links)
+    ]
+    assert sum(isinstance(sends[0].frame, Envelope) for sends in taken) == 10
+    refused = world.reason(links[0], envelope_of(99, to=HOST, sender=mailboxes[0]))
+    assert refused is RefusalReason.TOO_MANY
+    # From elsewhere, and to another host, it goes on; time heals.
+    other = replace(links[1], address="192.0.2.2")
+    world.mailboxes.open(other, NOW)
+    elsewhere = envelope_of(98, to=HOST, sender=mailboxes[1])
+    assert isinstance(world.take(other, elsewhere)[0].frame, Envelope)
+    to_another = envelope_of(97, to=BOTH, sender=mailboxes[2])
+    assert isinstance(world.take(links[2], to_another)[0].frame, Envelope)
+    later = envelope_of(96, to=HOST, sender=mailboxes[3])
+    assert isinstance(world.take(links[3], later, NOW + 2)[0].frame, Envelope)
