@@ -58,7 +58,7 @@ integration: install-needs
 	$(BIN)/pytest -q -n $(JOBS) tests/integration
 
 e2e: install-needs module
-	$(SUDO) $(BIN)/pytest -q tests/e2e
+	$(SUDO) $(BIN)/pytest -q -n 3 --dist loadfile tests/e2e
 
 module: $(MODULE)
 
