@@ -34,12 +34,12 @@ imports:
 	$(BIN)/lint-imports
 
 c-check: install-needs
-	$(MAKE) -C pam_module check BIN=$(abspath $(BIN))
+	$(MAKE) --no-print-directory -C pam_module check BIN=$(abspath $(BIN))
 
 format: install-needs
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
-	$(MAKE) -C pam_module format BIN=$(abspath $(BIN))
+	$(MAKE) --no-print-directory -C pam_module format BIN=$(abspath $(BIN))
 
 # Vectors are made by a command; CI fails if they are not what the command makes.
 vectors: install-needs
@@ -52,7 +52,7 @@ unit: install-needs
 	$(BIN)/pytest -q -n $(JOBS) tests/unit tests/property tests/vectors
 
 pam-tests: install-needs
-	$(MAKE) -C pam_module test BIN=$(abspath $(BIN))
+	$(MAKE) --no-print-directory -C pam_module test BIN=$(abspath $(BIN))
 
 integration: install-needs
 	$(BIN)/pytest -q -n $(JOBS) tests/integration
@@ -63,11 +63,11 @@ e2e: install-needs module
 module: $(MODULE)
 
 $(MODULE): install-needs $(wildcard pam_module/*.c pam_module/*.h pam_module/*.map)
-	$(MAKE) -C pam_module OUT=$(abspath $@)
+	$(MAKE) --no-print-directory -C pam_module OUT=$(abspath $@)
 
 # The module and its page, under DESTDIR and PREFIX (/usr).
 install uninstall:
-	$(MAKE) -C pam_module $@ OUT=$(abspath $(MODULE))
+	$(MAKE) --no-print-directory -C pam_module $@ OUT=$(abspath $(MODULE))
 
 # New pins for everything, with hashes; look at the diff before you commit it.
 lock: install-needs
