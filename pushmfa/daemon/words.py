@@ -69,8 +69,8 @@ def refusal(end: End, label: str | None, lifetime: int) -> str:
     return "pushmfa: " + {
         Verdict.DENIED: f"denied{device}.",
         Verdict.WRONG_NUMBER: f"a wrong number was entered{device}; this login is"
-        " refused. Log in again to get a new number.",
-        Verdict.EXPIRED: f"nobody answered within {lifetime} seconds. Log in again to"
+        " refused. Try again to get a new number.",
+        Verdict.EXPIRED: f"nobody answered within {lifetime} seconds. Try again to"
         " get a new number.",
         Verdict.CANCELED: "canceled.",
         Verdict.THROTTLED: "too many logins wait for an answer. Answer or deny them,"

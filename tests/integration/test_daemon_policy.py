@@ -46,7 +46,7 @@ async def test_attack_guessing_which_accounts_are_enrolled(tmp_path: Path) -> No
         assert "Pixel" not in seen[0][0]
 
 
-EXPIRED = "pushmfa: nobody answered within 1 seconds. Log in again to get a new number."
+EXPIRED = "pushmfa: nobody answered within 1 seconds. Try again to get a new number."
 
 
 async def _what_is_seen(w: World, user: str) -> tuple[str, str, str, str, int]:
