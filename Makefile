@@ -1,17 +1,18 @@
-# One command a habit: make demo, test, check, lock, vectors, module, clean.
+# One command a habit: make demo, test, check, build, install, lock, vectors, clean.
 # Everything below installs what is missing first (apt, .venv); root or sudo.
 
 PYTHON := /usr/bin/python3
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-APT := bash ca-certificates clang gcc git groff-base libc6-dev libclang-rt-dev \
-       libpam0g-dev login openssh-client openssh-server openssl passwd python3-venv rsync \
-       strace sudo util-linux valgrind
+APT_BUILD := gcc libc6-dev libpam0g-dev python3-venv
+APT := $(APT_BUILD) bash ca-certificates clang git groff-base libclang-rt-dev \
+       login openssh-client openssh-server openssl passwd rsync strace sudo systemd \
+       util-linux valgrind
 BIN := .venv/bin
 MODULE := build/pam_pushmfa.so
-SOURCES := pushmfa tests
+SOURCES := pushmfa tests hatch_build.py
 JOBS ?= auto
 
-.PHONY: demo test check format lint types imports c-check vectors vectors-check \
+.PHONY: build dist demo test check format lint types imports c-check vectors vectors-check \
         unit integration e2e pam-tests module install uninstall install-needs lock clean
 
 # The whole system in a sandbox: try it, or DEMO=auto and watch it play by itself.
@@ -54,7 +55,7 @@ unit: install-needs
 pam-tests: install-needs
 	$(MAKE) --no-print-directory -C pam_module test BIN=$(abspath $(BIN))
 
-integration: install-needs
+integration: install-needs build
 	$(BIN)/pytest -q -n $(JOBS) tests/integration
 
 e2e: install-needs module
@@ -62,12 +63,60 @@ e2e: install-needs module
 
 module: $(MODULE)
 
-$(MODULE): install-needs $(wildcard pam_module/*.c pam_module/*.h pam_module/*.map)
+$(MODULE): build/.apt-build $(wildcard pam_module/*.c pam_module/*.h pam_module/*.map)
 	$(MAKE) --no-print-directory -C pam_module OUT=$(abspath $@)
 
-# The module and its page, under DESTDIR and PREFIX (/usr).
-install uninstall:
-	$(MAKE) --no-print-directory -C pam_module $@ OUT=$(abspath $(MODULE))
+# What `make install` installs.  It needs the network, and no root but for apt.
+build: module dist build/wheels/.complete
+
+VERSION := $(shell sed -n 's/^VERSION: Final = "\(.*\)"/\1/p' pushmfa/terms.py)
+WHEEL := dist/pushmfa-$(VERSION)-py3-none-any.whl
+TOOLS := build/venv/bin
+IN_WHEEL := $(shell find pushmfa systemd pam_module docs packaging -type f \
+                -not -name '*.pyc') hatch_build.py pyproject.toml README.md LICENSE
+# The same sources give the same bytes, whenever and wherever.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1700000000)
+
+dist: $(WHEEL)
+
+$(WHEEL): build/venv/.installed $(IN_WHEEL)
+	@rm -f dist/pushmfa-*
+	@umask 022; $(TOOLS)/hatchling build -d dist
+
+# Every package that the program needs, checked against its hash.
+build/wheels/.complete: requirements.lock build/venv/.installed
+	@rm -rf $(@D)
+	@echo "fetching the Python packages into $(@D)"
+	@$(TOOLS)/pip download --quiet --disable-pip-version-check --require-hashes \
+	    --only-binary :all: --no-deps -r requirements.lock -d $(@D)
+	@touch $@
+
+build/venv/.installed: requirements-build.lock build/.apt-build
+	@$(PYTHON) -m venv build/venv
+	@$(TOOLS)/pip install --quiet --disable-pip-version-check --require-hashes \
+	    -r requirements-build.lock
+	@touch $@
+
+# The program in PREFIX, the rest where systems look for it; all below DESTDIR.  It
+# compiles and fetches nothing: that is for `make build`, which need not be root.
+PREFIX ?= /opt/pushmfa
+SYSTEM ?= /usr
+PARTS := $(WHEEL) $(MODULE) build/wheels/.complete
+INSTALL_SH = PREFIX='$(PREFIX)' SYSTEM='$(SYSTEM)' DESTDIR='$(DESTDIR)' \
+    PYTHON='$(PYTHON)' WHEEL='$(WHEEL)' WHEELS=build/wheels LOCK=requirements.lock \
+    PIP=$(TOOLS)/pip ROOT='$(CURDIR)' sh packaging/install.sh
+IN_SYSTEM = $(MAKE) --no-print-directory -C pam_module PREFIX='$(SYSTEM)' \
+    OUT=$(abspath $(MODULE))
+
+install:
+	@$(MAKE) -q --no-print-directory $(PARTS) || { echo "error: there is nothing to install, or it is" \
+	    "older than its sources" >&2; echo "hint: make build" >&2; exit 1; }
+	@$(IN_SYSTEM) install
+	@$(INSTALL_SH) install
+
+uninstall:
+	@$(INSTALL_SH) uninstall
+	@$(IN_SYSTEM) uninstall
 
 # New pins for everything, with hashes; look at the diff before you commit it.
 lock: install-needs
@@ -78,12 +127,17 @@ lock: install-needs
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
 	    --generate-hashes --no-annotate --no-header --group dev pyproject.toml \
 	    -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	    --generate-hashes --no-annotate --no-header --group build \
+	    -c requirements-dev.lock -o requirements-build.lock
 
 install-needs: build/.apt .venv/.installed
 
-build/.apt: Makefile
+build/.apt: PACKAGES = $(APT)
+build/.apt-build: PACKAGES = $(APT_BUILD)
+build/.apt build/.apt-build: Makefile
 	@mkdir -p build
-	@missing=$$(for p in $(APT); do \
+	@missing=$$(for p in $(PACKAGES); do \
 	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' \
 	        || echo $$p; done); \
 	if [ -n "$$missing" ]; then \

@@ -9,17 +9,17 @@ import click
 from pushmfa.cli.options import config_option, examples
 from pushmfa.errors import UsageError
 
-DEFAULT_MODULE: Final = Path("build/pam_pushmfa.so")
+# Not one in the current folder: root would run what anybody put there.
+_SECURITY_FOLDERS: Final = ("usr/lib/*/security", "usr/lib64/security")
+_MODULE: Final = "pam_pushmfa.so"
 
 
 @click.command(epilog=examples("sudo pushmfa demo", "sudo pushmfa demo --auto"))
 @click.option(
     "--module",
     type=click.Path(path_type=Path),
-    default=DEFAULT_MODULE,
-    show_default=True,
     metavar="FILE",
-    help="The PAM module to use.",
+    help="The PAM module to use; without it, the installed one.",
 )
 @click.option(
     "--auto",
@@ -27,17 +27,34 @@ DEFAULT_MODULE: Final = Path("build/pam_pushmfa.so")
     help="Play logins by itself; ends with 0 if each ended as it should.",
 )
 @config_option()
-def demo(module: Path, auto: bool) -> int:
+def demo(module: Path | None, auto: bool) -> int:
     """Try everything in a sandbox.
 
     A real sshd and sudo, relay, daemon and an enrolled device, started for you.
     Nothing of this computer is changed, and nothing is left when it ends. Needs root.
     """
+    module = module or _installed_module()
     if not module.is_file():
-        raise UsageError(
-            f"there is no PAM module at {module}",
-            hint="Build it: make module. Or name one: --module FILE",
-        )
+        raise UsageError(f"there is no PAM module at {module}", hint=_how_to_build())
     from pushmfa.demo.main import run
 
     return run(module=module, auto=auto, pushmfa=[sys.argv[0]], out=sys.stdout)
+
+
+def _installed_module() -> Path:
+    for pattern in _SECURITY_FOLDERS:
+        for folder in sorted(Path("/").glob(pattern)):
+            if (folder / _MODULE).is_file():
+                return folder / _MODULE
+    raise UsageError("the PAM module is not installed", hint=_how_to_build())
+
+
+def _how_to_build() -> str:
+    """Return how to build the module: from a checkout, or from what a wheel brings."""
+    sources = Path(__file__).parents[1] / "share/pam_module"
+    if not sources.is_dir():
+        return "Build it: make module; then: --module build/pam_pushmfa.so"
+    return (
+        "Build it, which needs gcc and libpam0g-dev, and name it by --module: "
+        f"make -C {sources} BUILD=/root/pushmfa-module OUT=/root/{_MODULE}"
+    )

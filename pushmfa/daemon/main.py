@@ -18,7 +18,7 @@ from pushmfa.daemon.front import Front
 from pushmfa.daemon.identity import load_host
 from pushmfa.daemon.logins import Logins
 from pushmfa.daemon.notices import Notices
-from pushmfa.daemon.notify import notify
+from pushmfa.daemon.notify import keep_alive, notify
 from pushmfa.daemon.pam_server import PamServer
 from pushmfa.daemon.places import Places
 from pushmfa.daemon.post import Host, Post
@@ -98,6 +98,7 @@ class Daemon:
         # systemd starts it again.
         linking.add_done_callback(lambda _: stop.set())
         counting = asyncio.ensure_future(self._count())
+        living = asyncio.ensure_future(keep_alive())
         self._pam.start()
         self._control.start()
         notify("READY=1")
@@ -110,9 +111,11 @@ class Daemon:
         # Outcomes of what was canceled are told before the link goes.
         await asyncio.sleep(0)
         await self._link.flush(2.0)
-        counting.cancel()
-        linking.cancel()
-        linked, _ = await asyncio.gather(linking, counting, return_exceptions=True)
+        for task in (counting, linking, living):
+            task.cancel()
+        linked, *_ = await asyncio.gather(
+            linking, counting, living, return_exceptions=True
+        )
         self._write_counts()
         if isinstance(linked, Exception):
             raise linked

@@ -22,7 +22,7 @@ from pushmfa.relay.http import Front, Health
 from pushmfa.relay.limits import RelayLimits
 from pushmfa.relay.links import Links
 from pushmfa.relay.mailboxes import Mailboxes
-from pushmfa.relay.notify import notify
+from pushmfa.relay.notify import keep_alive, notify
 from pushmfa.relay.settings import RelaySettings
 from pushmfa.relay.webpush import NoWaker
 from pushmfa.relay.websocket_server import SPARE, listen
@@ -58,8 +58,10 @@ async def serve(settings: RelaySettings) -> None:
         loop.add_signal_handler(signal.SIGTERM, stop.set)
         loop.add_signal_handler(signal.SIGINT, stop.set)
         loop.add_signal_handler(signal.SIGHUP, relay.reload)
+        living = asyncio.ensure_future(keep_alive())
         notify("READY=1")
         await stop.wait()
+        living.cancel()
         notify("STOPPING=1")
         logger.info("the relay stops, %d links", relay.health().links)
 
