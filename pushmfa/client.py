@@ -39,9 +39,11 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from pushmfa.errors import MalformedError, NotReachableError, UsageError
+from pushmfa.login.confirmation import confirm_text
 from pushmfa.terms import HostId
 from pushmfa.text import make_harmless
 from pushmfa.wire import control
+from pushmfa.wire.control_account import MAX_LIFETIME, MIN_LIFETIME, StartConfirm
 
 R = TypeVar("R", bound=control.Reply)
 OnNumber = Callable[[control.NumberShown], None]
@@ -183,6 +185,28 @@ class Client:
         A refusal is a reply, not an exception: look at `verdict`.
         """
         request = control.StartTest(user=user)
+        return self._ask(request, control.AttemptEnded, on_number=on_number)
+
+    def confirm(
+        self,
+        text: str,
+        user: str | None = None,
+        *,
+        lifetime: int | None = None,
+        on_number: OnNumber | None = None,
+    ) -> control.AttemptEnded:
+        """Ask user's devices to approve an action and return how it ended.
+
+        text says on one line what is to be done, in 1 to 2,000 bytes of UTF-8; the
+        device shows it and signs it. lifetime: 10 to 600 seconds that it may take,
+        None for what the host is configured to. A refusal is a reply, not an
+        exception: only `Verdict.APPROVED` means yes. UsageError for a text that
+        cannot be shown as it is.
+        """
+        if lifetime is not None and not MIN_LIFETIME <= lifetime <= MAX_LIFETIME:
+            raise UsageError(f"lifetime is {MIN_LIFETIME} to {MAX_LIFETIME} seconds")
+        asked = confirm_text(text)
+        request = StartConfirm(user=user, text=asked, lifetime=lifetime)
         return self._ask(request, control.AttemptEnded, on_number=on_number)
 
     # --------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from pushmfa.cli.confirm import confirm
 from pushmfa.cli.demo import demo
 from pushmfa.cli.device import device
 from pushmfa.cli.devices import devices
@@ -37,7 +38,7 @@ def program() -> None:
     """
 
 
-for _command in (enroll, devices, status, test, device, daemon, relay, demo):
+for _command in (enroll, devices, status, test, confirm, device, daemon, relay, demo):
     program.add_command(_command)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
@@ -35,6 +36,9 @@ from pushmfa.wire import control
 from pushmfa.wire.payload import NoticeKind
 
 log = logging.getLogger("pushmfa.control")
+
+SERVICE: Final = "pushmfa"
+"""Of what pushmfa itself asks."""
 
 _UNCHANGED: Final = "Nothing was changed."
 
@@ -79,20 +83,30 @@ class Call:
     exchange: Exchange
 
 
-async def ask(parts: Parts, call: Call, kind: Kind, text: str) -> tuple[End, str]:
+async def ask(
+    parts: Parts,
+    call: Call,
+    kind: Kind,
+    text: str,
+    *,
+    service: str = SERVICE,
+    lifetime: int | None = None,
+) -> tuple[End, str]:
     """Ask the account's devices; return how it ended, and the attempt's id.
 
-    A caller that leaves cancels the attempt.
+    lifetime in seconds; None is the configured one. A caller that leaves cancels the
+    attempt.
     """
     context = Context(
         kind=kind,
-        service="pushmfa",
+        service=service,
         user=call.account,
         approver=call.account,
+        requesting_user=None if call.uid == call.account.uid else "root",
         text=text,
         lane=Lane.CONTROL,
     )
-    waiting = parts.logins.begin(context, parts.lifetime)
+    waiting = parts.logins.begin(context, lifetime or parts.lifetime)
     if isinstance(waiting, End):
         # Attack: any user of this machine asks in a loop, device or not; a row for
         # each would fill the disk and lock everybody out.
@@ -111,6 +125,30 @@ async def ask(parts: Parts, call: Call, kind: Kind, text: str) -> tuple[End, str
         return await asyncio.shield(waiting.ended), waiting.attempt_id
     finally:
         waiting.cancel(Cause.HANGUP)
+
+
+async def ask_to_end(
+    parts: Parts,
+    call: Call,
+    kind: Kind,
+    text: str,
+    *,
+    service: str = SERVICE,
+    lifetime: int | None = None,
+) -> control.AttemptEnded:
+    """Ask the account's devices; return how it ended as the caller is told."""
+    started = time.monotonic()
+    end, attempt_id = await ask(
+        parts, call, kind, text, service=service, lifetime=lifetime
+    )
+    device = parts.registry.by_id(end.device_id) if end.device_id else None
+    return control.AttemptEnded(
+        attempt_id=attempt_id,
+        verdict=end.verdict,
+        cause=end.cause,
+        device_label=device.label if device else None,
+        elapsed_ms=int((time.monotonic() - started) * 1000),
+    )
 
 
 async def need_approval(parts: Parts, call: Call, kind: Kind, text: str) -> None:

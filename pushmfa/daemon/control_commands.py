@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from pushmfa.daemon import control_devices, control_enrollment
+from pushmfa.daemon import control_account, control_devices, control_enrollment
 from pushmfa.daemon.calls import Call, Exchange, Parts, refuse
 from pushmfa.daemon.control_status import status_of
 from pushmfa.daemon.names import account_named, account_of, is_in_group
@@ -14,6 +14,7 @@ from pushmfa.login.policy import Account
 from pushmfa.terms import VERSION
 from pushmfa.text import make_harmless
 from pushmfa.wire import control
+from pushmfa.wire.control_account import StartConfirm
 
 MONITOR_GROUP: Final = "pushmfa-monitor"
 
@@ -25,6 +26,7 @@ _FOR_ACCOUNT: Final[Mapping[type[Any], tuple[Command, Handler]]] = {
     control.RenameDevice: (Command.DEVICES_RENAME, control_devices.rename_device),
     control.ReportLost: (Command.DEVICES_LOST, control_devices.report_lost),
     control.StartTest: (Command.TEST, control_devices.start_test),
+    StartConfirm: (Command.CONFIRM, control_account.start_confirm),
     control.MakeTicket: (Command.ENROLL_TICKET, control_enrollment.make_ticket),
     control.Enroll: (Command.ENROLL, control_enrollment.enroll),
 }

@@ -1,12 +1,10 @@
 """Devices, asked about over control.sock: list, revoke, rename, lost, test."""
 
-import time
-
 from pushmfa.crypto.keys import fingerprint
 from pushmfa.daemon.calls import (
     Call,
     Parts,
-    ask,
+    ask_to_end,
     finish,
     info_of,
     need_approval,
@@ -81,16 +79,7 @@ async def start_test(
     parts: Parts, call: Call, request: control.StartTest
 ) -> control.AttemptEnded:
     """Ask the account's devices once, for nothing but the test."""
-    started = time.monotonic()
-    end, attempt_id = await ask(parts, call, Kind.TEST, "A test of pushmfa.")
-    device = parts.registry.by_id(end.device_id) if end.device_id else None
-    return control.AttemptEnded(
-        attempt_id=attempt_id,
-        verdict=end.verdict,
-        cause=end.cause,
-        device_label=device.label if device else None,
-        elapsed_ms=int((time.monotonic() - started) * 1000),
-    )
+    return await ask_to_end(parts, call, Kind.TEST, "A test of pushmfa.")
 
 
 def _find(parts: Parts, call: Call, name: str) -> Device:

@@ -8,7 +8,9 @@ from typing import Final, NamedTuple, TextIO
 from pushmfa.demo.parts import Parts
 from pushmfa.demo.processes import tail
 from pushmfa.demo.sandbox import Sandbox
+from pushmfa.demo.stacks import BIN
 from pushmfa.demo.terminal import Terminal
+from pushmfa.demo.tools import SYSTEM_PATH
 from pushmfa.errors import PushmfaError
 from pushmfa.text import make_harmless
 
@@ -60,6 +62,14 @@ SCENES: Final = (
 )
 
 
+SCRIPT: Final = """\
+for version in 4.2 4.3; do
+    pushmfa confirm "Release $version to production" && echo "$version is released"
+    echo "exit code $?"
+done
+"""
+
+
 class _Shown(NamedTuple):
     """A line of a scene's transcript."""
 
@@ -80,9 +90,10 @@ def play(
     config: the ssh_config. Every transcript goes to out, with the time of each line.
     """
     failures = 0
+    total = len(scenes) + 1
     for number, scene in enumerate(scenes, start=1):
         sandbox.check()
-        out.write(f"\n--- {number} of {len(scenes)}: {scene.title}\n")
+        out.write(f"\n--- {number} of {total}: {scene.title}\n")
         out.flush()
         terminal = _open(sandbox, scene, config, out)
         answered: list[_Shown] = []
@@ -94,12 +105,35 @@ def play(
             verdict = f"FAILED {error}"
         finally:
             terminal.close()
-        _print_transcript(terminal, answered, out)
-        out.write(f"{verdict}\n")
-        if verdict != "ok":
-            _print_logs(sandbox, out)
-        out.flush()
-    return failures == 0
+        _print_end(sandbox, terminal, answered, verdict, out)
+    sandbox.check()
+    out.write(f"\n--- {total} of {total}: a script asks, approved and denied\n")
+    return _play_script(sandbox, parts, out) and failures == 0
+
+
+def _play_script(sandbox: Sandbox, parts: Parts, out: TextIO) -> bool:
+    """Play a script with two confirms; return whether it ended as it should."""
+    out.write(f"{USER}$ cat release.sh\n{SCRIPT}{USER}$ sh release.sh\n")
+    out.flush()
+    terminal = sandbox.terminal(
+        ["sh", "-c", SCRIPT], user=USER, environment={"PATH": f"{BIN}:{SYSTEM_PATH}"}
+    )
+    answered: list[_Shown] = []
+    try:
+        for answer, code in (("right", 0), ("deny", 1)):
+            number = terminal.expect(r"Enter (\d+) on your device", _SHOW)[1]
+            time.sleep(_READ)
+            _answer(parts, answer, number, terminal, answered)
+            terminal.expect(f"exit code {code}$", _SHOW)
+        if terminal.text.count("is released") != 1:
+            raise PushmfaError("what was denied was done, or not what was approved")
+        verdict = "ok"
+    except PushmfaError as error:
+        verdict = f"FAILED {error}"
+    finally:
+        terminal.close()
+    _print_end(sandbox, terminal, answered, verdict, out)
+    return verdict == "ok"
 
 
 def _open(sandbox: Sandbox, scene: Scene, config: Path, out: TextIO) -> Terminal:
@@ -126,7 +160,7 @@ def _play_scene(
         terminal.expect("Enter: *$", _SHOW)
         terminal.send_line()
     time.sleep(_READ)
-    _answer(parts, scene, number, terminal, answered)
+    _answer(parts, scene.answer, number, terminal, answered)
     if scene.is_approved and not scene.is_sudo:
         terminal.expect(r"[$#] $", _SHOW)
         terminal.send_line("echo shell-of-$(id -un)")
@@ -148,14 +182,14 @@ def _has_got_in(terminal: Terminal) -> bool:
 
 
 def _answer(
-    parts: Parts, scene: Scene, number: str, terminal: Terminal, shown: list[_Shown]
+    parts: Parts, answer: str, number: str, terminal: Terminal, shown: list[_Shown]
 ) -> None:
     """Answer on the device, and note what it said and when."""
     words = {
         "right": ["--number", number],
         "wrong": ["--number", other_number(number)],
         "deny": ["--deny"],
-    }.get(scene.answer)
+    }.get(answer)
     if words is None:
         shown.append(_Shown(terminal.elapsed, "device", "(nobody answers)"))
         return
@@ -172,6 +206,21 @@ def other_number(number: str) -> str:
     """Return a number of as many digits, with no zero in front, that is another."""
     lowest = 10 ** (len(number) - 1)
     return str(lowest + (int(number) - lowest + 1) % (9 * lowest))
+
+
+def _print_end(
+    sandbox: Sandbox,
+    terminal: Terminal,
+    answered: Sequence[_Shown],
+    verdict: str,
+    out: TextIO,
+) -> None:
+    """Print a scene's transcript and how it ended; after a failure the logs too."""
+    _print_transcript(terminal, answered, out)
+    out.write(f"{verdict}\n")
+    if verdict != "ok":
+        _print_logs(sandbox, out)
+    out.flush()
 
 
 def _print_transcript(

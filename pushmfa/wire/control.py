@@ -26,6 +26,7 @@ from pushmfa.errors import (
 )
 from pushmfa.terms import Cause, DeviceId, DeviceKind, HostId, Kind, Verdict
 from pushmfa.wire.codec import Message, Part, encode, make_decoder
+from pushmfa.wire.control_account import StartConfirm
 from pushmfa.wire.payload import Label, Text, UnixTime
 
 MAX_LINE: Final = 65_536
@@ -253,6 +254,7 @@ Request = (
     | EnrollCode
     | MakeTicket
     | StartTest
+    | StartConfirm
 )
 Event = NumberShown | EnrollLink | EnrollClaimed
 Reply = Failure | Host | Status | Devices | Ticket | Done | AttemptEnded

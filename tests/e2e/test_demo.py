@@ -35,7 +35,7 @@ def test_it_plays_every_scene_and_leaves_nothing(module: Path, temporary: Path) 
     shown = "\n".join(f"{line.at:7.2f} {line.text}" for line in terminal.transcript)
     terminal.close()
     assert status == 0, shown
-    assert shown.count("--- ") == 6
+    assert shown.count("--- ") == 7
     assert "FAILED" not in shown
     assert before.difference() == {}
 

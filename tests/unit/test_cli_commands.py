@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pushmfa.cli.test import EXIT_CODES, describe
+from pushmfa.cli.verdicts import EXIT_CODES, describe
 from pushmfa.terms import Cause, Verdict
 from pushmfa.wire import control
 from pushmfa.wire.control import FailureKind
