@@ -97,7 +97,7 @@ class Standing:
             self._throttles[uid, lane] = state
         resting = still_resting(self._resting.pop(uid, ()), now)
         if attempt.end is None or not attempt.end.is_approved():
-            rest = RestingNumber(attempt.number, now.after(QUARANTINE))
+            rest = RestingNumber(attempt.number, now.boot + QUARANTINE)
             resting = (*resting, rest)
         if resting:
             self._resting[uid] = resting

@@ -12,10 +12,14 @@ still be on the screen, and an answer to it must not fit a later attempt."""
 
 @dataclass(frozen=True, slots=True)
 class RestingNumber:
-    """A number that may still be on a screen, and until when."""
+    """A number that may still be on a screen, and until when by the boot clock.
+
+    Not by the wall clock: set forward it would give numbers out early, and set back by
+    an hour it would keep them for an hour, until none is left.
+    """
 
     number: str
-    until: Moment
+    until: float
 
 
 def first_and_count(digits: int) -> tuple[int, int]:
@@ -48,13 +52,5 @@ def choose_number(digits: int, taken: Collection[str], random: int) -> str | Non
 def still_resting(
     resting: Collection[RestingNumber], now: Moment
 ) -> tuple[RestingNumber, ...]:
-    """Return those that may still be on a screen.
-
-    A number rests until both clocks say that it is over: a clock that jumps forward
-    gives none out early.
-    """
-    return tuple(
-        rest
-        for rest in resting
-        if now.boot < rest.until.boot or now.wall < rest.until.wall
-    )
+    """Return those that may still be on a screen."""
+    return tuple(rest for rest in resting if now.boot < rest.until)
