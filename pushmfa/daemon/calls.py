@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn, Protocol
 
@@ -70,6 +70,8 @@ class Parts:
     lifetime: int
     is_ticket_enough: bool
     """Whether a ticket may authorize a first device ([enroll] first_device)."""
+    reach_relay: Callable[[], Awaitable[object]]
+    """As in `Front`."""
     relays: Callable[[], tuple[control.RelayInfo, ...]]
 
 
@@ -106,6 +108,7 @@ async def ask(
         text=text,
         lane=Lane.CONTROL,
     )
+    await parts.reach_relay()
     waiting = parts.logins.begin(context, lifetime or parts.lifetime)
     if isinstance(waiting, End):
         # Attack: any user of this machine asks in a loop, device or not; a row for

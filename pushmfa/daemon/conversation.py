@@ -83,7 +83,7 @@ class Conversation:
             # It waits 5 s for us; after a pause of the whole machine, or of this
             # process, many have gone. Their cards would ring for nobody.
             raise HangUpError
-        facts = self._front.facts_of(situation)
+        facts = await self._facts_of(situation)
         plan = policy.plan(self._front.policy, facts)
         lifetime = min(self._front.lifetime, request.wait - MARGIN)
         if lifetime < 1:
@@ -105,6 +105,14 @@ class Conversation:
                     self._refuse_unreachable(situation, facts, end)
                     return
                 self._refuse_at_once(situation, end, is_repeated)
+
+    async def _facts_of(self, situation: Situation) -> LoginFacts:
+        facts = self._front.facts_of(situation)
+        if facts.is_relay_ready or facts.earlier_refusal is not None:
+            return facts
+        # For every account alike: before anything is known that could be told.
+        await self._front.reach_relay()
+        return self._front.facts_of(situation)
 
     # --- the four plans -------------------------------------------------------------
 

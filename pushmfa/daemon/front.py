@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pushmfa.config.model import HostConfig
@@ -44,6 +45,7 @@ class Front:
         logins: Logins,
         tickets: Tickets,
         is_relay_ready: "asyncio.Event",
+        reach_relay: Callable[[], Awaitable[object]],
     ) -> None:
         self._config = config
         self._clock = clock
@@ -51,6 +53,8 @@ class Front:
         self._refusals = refusals
         self._tickets = tickets
         self._is_relay_ready = is_relay_ready
+        self.reach_relay = reach_relay
+        """Dials now, if no relay is connected, and waits a moment for it."""
         self.logins = logins
         self.sources = Sources()
         self.lifetime = config.login.lifetime

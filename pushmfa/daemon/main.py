@@ -37,6 +37,10 @@ from pushmfa.wire.control import RelayInfo
 log = logging.getLogger("pushmfa.daemon")
 
 DATABASE_NAME: Final = "pushmfa.db"
+REACH_SECONDS: Final = 1.5
+"""How long a login waits for a relay that is dialed because of it. Together with the
+3 of the user database it stays below the 5 that a module waits."""
+
 COUNT_INTERVAL: Final = 60.0
 """Seconds between the rows of refusals that were only counted."""
 
@@ -152,6 +156,7 @@ class Daemon:
             logins=self._logins,
             tickets=tickets,
             is_relay_ready=self.is_relay_ready,
+            reach_relay=self._reach_relay,
         )
         self._pam = PamServer(self._listeners.pam, self._front)
         parts = Parts(
@@ -171,6 +176,7 @@ class Daemon:
             ),
             lifetime=config.login.lifetime,
             is_ticket_enough=config.enroll.first_device == "ticket",
+            reach_relay=self._reach_relay,
             relays=self._relays,
         )
         self._control = ControlServer(self._listeners.control, Commands(parts))
@@ -182,6 +188,9 @@ class Daemon:
             self.is_relay_ready.clear()
         if state.is_ready:
             self._logins.send_again()
+
+    async def _reach_relay(self) -> None:
+        await self._link.hurry(REACH_SECONDS)
 
     def _relays(self) -> tuple[RelayInfo, ...]:
         return tuple(

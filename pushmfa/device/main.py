@@ -23,6 +23,7 @@ from pushmfa.device.keyring import (
 from pushmfa.device.link_text import parse_link
 from pushmfa.device.runner import Runner
 from pushmfa.device.screen import Screen
+from pushmfa.device.scripted import SETTLE_SECONDS
 from pushmfa.device.session import Session, Unlocked
 from pushmfa.device.words import account
 from pushmfa.errors import NotEnrolledError, SealError, StoreError, UsageError
@@ -103,7 +104,14 @@ def run(
     network = Network(ca=ca, proxy=proxy)
 
     async def work() -> None:
-        session = Session(keyring, unlocked, runner, network=network, acknowledges=True)
+        session = Session(
+            keyring,
+            unlocked,
+            runner,
+            network=network,
+            acknowledges=True,
+            settle_seconds=SETTLE_SECONDS,
+        )
         await runner.run(session)
 
     asyncio.run(work())

@@ -85,6 +85,7 @@ class Runner:
             self._screen.say(f"connected to {state.relay}", "dim")
         elif state.problem:
             self._screen.say(f"not connected to {state.relay}: {state.problem}", "dim")
+            self._screen.say("it is tried again; Enter tries at once", "dim")
         self._ask()
 
     # --- what the person types ----------------------------------------------------
@@ -93,6 +94,7 @@ class Runner:
         """Take one typed line, for the question that stands on the screen."""
         session = self._require()
         self._screen.note_line()
+        session.dial_now()
         asking, self._asking = self._asking, None
         try:
             if asking is not None:

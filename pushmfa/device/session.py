@@ -3,6 +3,7 @@
 `run` and `answer` both are a session; they differ in what they do with a card.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -76,9 +77,17 @@ class Session:
         *,
         network: Network,
         acknowledges: bool,
+        settle_seconds: float = 0.0,
         clock: Callable[[], float] = boot_clock,
     ) -> None:
+        """Prepare the links of unlocked, which are dialed by `running`.
+
+        settle_seconds: how long a challenge that waited at the relay is held back, for
+        an outcome that waited behind it: after a restart nobody is asked again about
+        what was answered before it.
+        """
         self.cards = Cards()
+        self._settle_seconds = settle_seconds
         self.clock = clock
         self._keyring = keyring
         self._watcher = watcher
@@ -119,6 +128,11 @@ class Session:
                 failures.append(error)
         if len(failures) == len(self._all_links):
             raise failures[0]
+
+    def dial_now(self) -> None:
+        """Look at once for relays that are back: somebody is here."""
+        for link in self._all_links:
+            link.dial_now()
 
     @property
     def is_empty(self) -> bool:
@@ -184,6 +198,19 @@ class Session:
     def _take_challenge(
         self, item: Unlocked, verified: Verified, envelope: Envelope | Stored
     ) -> None:
+        if isinstance(envelope, Stored) and self._settle_seconds:
+            loop = asyncio.get_running_loop()
+            loop.call_later(
+                self._settle_seconds, self._add_card, item, verified, envelope
+            )
+        else:
+            self._add_card(item, verified, envelope)
+
+    def _add_card(
+        self, item: Unlocked, verified: Verified, envelope: Envelope | Stored
+    ) -> None:
+        if item.enrollment.mailbox not in self._unlocked:
+            return  # revoked meanwhile
         card = self.cards.add(
             item.enrollment, verified, lifetime=envelope.lifetime, now=self.clock()
         )

@@ -1,6 +1,7 @@
 """One relay: dialed, greeted, listened to, and dialed again when the link breaks."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
@@ -27,6 +28,10 @@ from pushmfa.wire.link import (
 
 MAX_OUTGOING: Final = 1_024
 """Frames that wait for a slow relay; beyond that it does not take more."""
+
+HURRY_SECONDS: Final = 1.0
+"""Between tries that somebody asked for. Attack: a scanner's logins make a host dial
+a relay that is down as fast as they come."""
 
 log = logging.getLogger("pushmfa.link")
 
@@ -71,16 +76,47 @@ class RelayConnection:
         self._draw = draw
         self._outgoing: asyncio.Queue[str] | None = None
         self._failures = 0
+        self._hurry = asyncio.Event()
+        self._over = asyncio.Event()
+        """Set when the try that is made now, or next, has succeeded or failed."""
+        self._is_resting = False
+        self._tried_at = 0.0
 
     async def run(self) -> None:
         """Keep a link to the relay until canceled; failures are told, not raised."""
         while True:
+            self._tried_at = asyncio.get_running_loop().time()
             try:
                 await self._hold_one_link()
             except FAILURES as error:
                 self._note(error)
             self._failures += 1
-            await asyncio.sleep(delay_before(self._failures, self._draw))
+            await self._rest(delay_before(self._failures, self._draw))
+
+    def hurry(self) -> asyncio.Event | None:
+        """Cut the wait for the next try short; return what is set when it is over.
+
+        None where nothing is to be waited for: the link is ready, or was tried a
+        moment ago.
+        """
+        if self.state.is_ready:
+            return None
+        now = asyncio.get_running_loop().time()
+        if self._is_resting and now - self._tried_at < HURRY_SECONDS:
+            return None
+        self._hurry.set()
+        return self._over
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait before the next try, unless somebody needs the link now."""
+        self._over.set()
+        self._over = asyncio.Event()
+        self._hurry.clear()
+        self._is_resting = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+        self._is_resting = False
 
     def send(self, frame: Frame) -> bool:
         """Hand frame to this link; False if it is not ready or far behind."""
@@ -145,6 +181,7 @@ class RelayConnection:
             self.send(frame)
         log.info("link to %s is ready", self.name)
         self._become(is_ready=True)
+        self._over.set()
         return outgoing
 
     async def _read(self, socket: ClientConnection) -> Exception:

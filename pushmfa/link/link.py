@@ -147,6 +147,39 @@ class Link:
             return False
         return True
 
+    async def hurry(self, timeout: float) -> bool:  # noqa: ASYNC109  asks, does not cancel
+        """Dial now what would only be dialed later; say whether a link is ready.
+
+        After a long outage the next try may be a minute away, and somebody waits.
+        Returns as soon as one is ready or every try has failed, at the latest after
+        timeout seconds.
+        """
+        if self._ready.is_set():
+            return True
+        tries = [connection.hurry() for connection in self._connections]
+
+        async def until_all_over() -> None:
+            for over in tries:
+                if over is not None:
+                    await over.wait()
+
+        waits = {
+            asyncio.ensure_future(self._ready.wait()),
+            asyncio.ensure_future(until_all_over()),
+        }
+        try:
+            first = asyncio.FIRST_COMPLETED
+            await asyncio.wait(waits, timeout=timeout, return_when=first)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return self._ready.is_set()
+
+    def dial_now(self) -> None:
+        """Dial now what would only be dialed later, and wait for nothing."""
+        for connection in self._connections:
+            connection.hurry()
+
     def _hello(self, name: str, greeting: Greeting) -> Hello:
         return make_hello(
             greeting,

@@ -30,6 +30,7 @@ from pushmfa.device.keyring import Enrollment, EnrollmentStatus, Keyring, unlock
 from pushmfa.device.links import new_envelope, running
 from pushmfa.device.runner import Runner
 from pushmfa.device.screen import Screen
+from pushmfa.device.scripted import SETTLE_SECONDS
 from pushmfa.device.session import Session, Unlocked
 from pushmfa.errors import (
     ExpiredError,
@@ -619,8 +620,13 @@ def test_the_list_holds_no_key(tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def watched(device: Device) -> AsyncIterator[Callable[[str], None]]:
-    """Run the device as a person would; give a function that types a line."""
+async def watched(
+    device: Device, first: str = "connected to"
+) -> AsyncIterator[Callable[[str], None]]:
+    """Run the device as a person would, until it says first.
+
+    Give a function that types a line.
+    """
     keyring = Keyring(device.state)
     unlocked = [
         Unlocked(each, unlock(each, PASSPHRASE if each.has_passphrase else None))
@@ -628,14 +634,21 @@ async def watched(device: Device) -> AsyncIterator[Callable[[str], None]]:
     ]
     read_end, write_end = os.pipe()
     runner = Runner(device.screen, read_end)
-    session = Session(keyring, unlocked, runner, network=Network(), acknowledges=True)
+    session = Session(
+        keyring,
+        unlocked,
+        runner,
+        network=Network(),
+        acknowledges=True,
+        settle_seconds=SETTLE_SECONDS,
+    )
 
     def type_line(line: str) -> None:
         os.write(write_end, line.encode() + b"\n")
 
     task = asyncio.create_task(runner.run(session))
     try:
-        await device.sees("connected to")
+        await device.sees(first)
         yield type_line
     finally:
         task.cancel()
@@ -657,6 +670,52 @@ def test_a_person_approves(tmp_path: Path) -> None:
                 assert (await host.answer()).number == "42"
                 host.outcome(enrollment)
                 await device.sees("approved: press Enter in the terminal")
+
+    play(scenario())
+
+
+def test_a_killed_device_does_not_ask_again_what_was_answered(tmp_path: Path) -> None:
+    """The relay brings what waited, in order: the challenge first, then its outcome."""
+
+    async def scenario() -> None:
+        async with world(tmp_path) as (host, device):
+            enrollment = await enrolled(host, device)
+            async with watched(device) as type_line:
+                host.challenge(enrollment)
+                await device.sees("number (2 digits)")
+                type_line("42")
+                assert (await host.answer()).number == "42"
+            host.outcome(enrollment)
+            host.challenge(enrollment, 2)
+            async with watched(device):
+                shown = await device.sees("number (2 digits)", 2)
+                assert shown.count("A ·") == 2
+                assert "B ·" not in shown
+                assert "another" not in shown
+
+    play(scenario())
+
+
+def test_a_device_looks_for_its_relay_as_soon_as_somebody_presses_enter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushmfa.link.backoff.BASE_SECONDS", 6_000.0)
+    monkeypatch.setattr("pushmfa.link.connection.HURRY_SECONDS", 0.0)
+
+    async def scenario() -> None:
+        port = free_port()
+        name = f"ws://127.0.0.1:{port}"
+        settings = RelaySettings(
+            public_urls=frozenset({name}), state_path=tmp_path / "relay.db", port=port
+        )
+        device, host = Device(tmp_path), Host(name)
+        async with relay_running(settings), running(host.meet, host.own):
+            assert await host.meet.wait_ready(5)
+            await enrolled(host, device)
+        async with watched(device, "Enter tries at once") as type_line:
+            async with relay_running(settings):
+                type_line("")
+                await device.sees("\nconnected to")
 
     play(scenario())
 
