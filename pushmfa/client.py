@@ -32,7 +32,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -43,7 +43,23 @@ from pushmfa.login.confirmation import confirm_text
 from pushmfa.terms import HostId
 from pushmfa.text import make_harmless
 from pushmfa.wire import control
-from pushmfa.wire.control_account import MAX_LIFETIME, MIN_LIFETIME, StartConfirm
+from pushmfa.wire.control_account import (
+    MAX_LIFETIME,
+    MIN_LIFETIME,
+    Mute,
+    Muted,
+    StartConfirm,
+    Unlock,
+    Unlocked,
+)
+from pushmfa.wire.control_audit import (
+    MAX_LAST,
+    AuditEntry,
+    AuditShown,
+    AuditVerified,
+    TailAudit,
+    VerifyAudit,
+)
 
 R = TypeVar("R", bound=control.Reply)
 OnNumber = Callable[[control.NumberShown], None]
@@ -56,6 +72,12 @@ DEFAULT_RUN: Final = Path("/run/pushmfa")
 SOCKET_NAME: Final = "control.sock"
 ANSWER_TIMEOUT: Final = 15.0
 """Seconds for whatever the daemon does by itself; waiting for a person comes on top."""
+
+VERIFY_TIMEOUT: Final = 600.0
+"""Seconds for years of audit."""
+
+FOREVER: Final = 10.0 * 366 * 86_400
+"""Seconds that a row may take to come; the daemon's end is heard at once."""
 
 _UCRED: Final = struct.Struct("3i")
 _HINT_ABSENT: Final = "Is pushmfa running? systemctl status pushmfa"
@@ -175,6 +197,63 @@ class Client:
             ask_code=ask_code,
         )
 
+    def mute(self, seconds: int, user: str | None = None) -> Muted:
+        """Have user's devices asked for nothing for 60 seconds to 7 days.
+
+        Logins are refused meanwhile, and those that wait end. It needs no approval,
+        and never shortens a mute.
+        """
+        return self._ask(Mute(user=user, seconds=seconds), Muted)
+
+    def unlock(
+        self, user: str | None = None, *, on_number: OnNumber | None = None
+    ) -> Unlocked:
+        """End user's mute and the attempts that wait; the owner approves it.
+
+        LimitError if a mute was asked to end three times within an hour.
+        """
+        return self._ask(Unlock(user=user), Unlocked, on_number=on_number)
+
+    # --- the audit --------------------------------------------------------------------
+
+    def audit(
+        self, user: str | None = None, *, last: int = 20, follow: bool = False
+    ) -> Iterator[AuditEntry]:
+        """Give the last rows (0 to 1,000) of the audit, oldest first.
+
+        With follow it goes on with every new row, until the client is closed. None is
+        the caller's own account; for root it is everybody. `record` is JSON whose
+        fields `pushmfa.daemon.audit` documents.
+        """
+        if not 0 <= last <= MAX_LAST:
+            raise UsageError(f"last is 0 to {MAX_LAST}")
+        connection = self._connect()
+        try:
+            connection.send(TailAudit(user=user, last=last, follow=follow))
+            while True:
+                match connection.receive(FOREVER if follow else self._timeout):
+                    case AuditEntry() as entry:
+                        yield entry
+                    case AuditShown():
+                        return
+                    case control.Failure() as failure:
+                        raise control.error_of(failure)
+                    case other:
+                        raise MalformedError(
+                            f"the daemon answered {type(other).__name__}, not a row"
+                        )
+        finally:
+            self.close()
+
+    def verify_audit(self) -> AuditVerified:
+        """Have the daemon verify the chain of the audit; root only.
+
+        `broken` is the number of the first row that is not as it was written, None if
+        all are; `problem` says what it means. `hash` is that of the last whole row:
+        kept elsewhere, it shows a later cut.
+        """
+        return self._ask(VerifyAudit(), AuditVerified, wait=VERIFY_TIMEOUT)
+
     # --- attempts -------------------------------------------------------------------
 
     def test(
@@ -219,10 +298,11 @@ class Client:
         on_number: OnNumber | None = None,
         on_link: OnLink | None = None,
         ask_code: AskCode | None = None,
+        wait: float | None = None,
     ) -> R:
         """Send request, serve the events, return the reply of the expected type."""
         connection = self._connect()
-        wait = self._timeout
+        wait = wait or self._timeout
         try:
             connection.send(request)
             while True:

@@ -9,11 +9,13 @@ import sys
 
 import click
 
+from pushmfa.cli.audit import audit
 from pushmfa.cli.confirm import confirm
 from pushmfa.cli.demo import demo
 from pushmfa.cli.device import device
 from pushmfa.cli.devices import devices
 from pushmfa.cli.enroll import enroll
+from pushmfa.cli.mute import mute, unlock
 from pushmfa.cli.options import config_option, examples
 from pushmfa.cli.program import Program
 from pushmfa.cli.services import daemon, relay
@@ -38,7 +40,20 @@ def program() -> None:
     """
 
 
-for _command in (enroll, devices, status, test, confirm, device, daemon, relay, demo):
+for _command in (
+    enroll,
+    devices,
+    status,
+    test,
+    confirm,
+    mute,
+    unlock,
+    audit,
+    device,
+    daemon,
+    relay,
+    demo,
+):
     program.add_command(_command)
 
 

@@ -77,6 +77,7 @@ def status_object(status: Status) -> Object:
         "pending_attempts": status.pending_attempts,
         "enrolled_accounts": status.enrolled_accounts,
         "user": status.user,
+        "muted_until": rfc3339(status.muted_until),
         "devices": None if devices is None else [device_object(d) for d in devices],
         "attempts": None if attempts is None else [attempt_object(a) for a in attempts],
     }

@@ -1,6 +1,7 @@
 """Options that several commands share, and what they lead to."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 CONFIG_VARIABLE: Final = "PUSHMFA_CONFIG"
 MAX_NAME: Final = 255
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 MAX_LABEL: Final = 64
 
 
@@ -84,6 +86,24 @@ def limit(most: int) -> Callable[[click.Context, click.Parameter, Any], Any]:
         return text
 
     return check
+
+
+class Duration(click.ParamType[int]):
+    """A time like 90s, 30m, 2h or 1d, in seconds."""
+
+    name = "duration"
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> int:
+        """Return the seconds, or raise BadParameter."""
+        found = re.fullmatch(r"([0-9]{1,7})([smhd])", str(value), re.ASCII)
+        if found is None:
+            self.fail("is no time; write 30m, 2h or 1d", param, ctx)
+        return int(found[1]) * _UNITS[found[2]]
 
 
 def config_path(context: click.Context, default: Path) -> Path:

@@ -65,11 +65,12 @@ def rfc3339(seconds: int | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def moment(seconds: int | None) -> str:
-    """Return Unix seconds as people read them, in UTC."""
-    if seconds is None:
+def moment(at: int | None, *, seconds: bool = False) -> str:
+    """Return Unix seconds as people read them, in UTC; to the minute, or the second."""
+    if at is None:
         return "-"
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    clock = "%H:%M:%S" if seconds else "%H:%M"
+    return datetime.fromtimestamp(at, UTC).strftime(f"%Y-%m-%d {clock} UTC")
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

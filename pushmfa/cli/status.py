@@ -54,6 +54,9 @@ def _print(found: "control.Status") -> None:
         f"accounts  {found.enrolled_accounts} enrolled, "
         f"{found.pending_attempts} attempts pending"
     )
+    if found.muted_until is not None:
+        until = output.moment(found.muted_until)
+        output.say(f"muted     until {until}; end it: pushmfa unlock")
     if found.devices is not None:
         output.say()
         output.say(f"Devices of {output.show(found.user or '')}:")

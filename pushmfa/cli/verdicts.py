@@ -28,7 +28,7 @@ _TEXTS: Final = {
     Verdict.UNAVAILABLE: "Not possible",
     Verdict.EXPIRED: "Expired: nobody answered in time",
     Verdict.THROTTLED: "Refused: too many attempts, wait and try again",
-    Verdict.LOCKED: "Refused: locked",
+    Verdict.LOCKED: "Refused: the account is muted; end that with: pushmfa unlock",
     Verdict.NOT_ENROLLED: "No device is enrolled; enroll one: pushmfa enroll",
     Verdict.CANCELED: "Canceled",
 }

@@ -4,7 +4,6 @@ hash = SHA-256(previous || record), so that a changed, removed or inserted recor
 shows. There is no number and no secret in any record.
 """
 
-import hashlib
 import json
 import logging
 from typing import Annotated, Final
@@ -12,6 +11,7 @@ from typing import Annotated, Final
 import msgspec
 
 from pushmfa.errors import MalformedError
+from pushmfa.login.chain import ChainEnd, chain
 from pushmfa.login.policy import Account
 from pushmfa.store.host_rows import AuditRow, HostStore
 from pushmfa.terms import Cause, DeviceId, Kind, Verdict
@@ -20,9 +20,6 @@ from pushmfa.wire.codec import Message, encode, make_decoder
 from pushmfa.wire.payload import UnixTime
 
 log = logging.getLogger("pushmfa.audit")
-
-FIRST: Final = bytes(32)
-"""What stands in place of the hash before the first record."""
 
 Schema = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -101,17 +98,20 @@ class Audit:
     def __init__(self, store: HostStore) -> None:
         self._store = store
         last = store.last_audit()
-        self._seq = last.seq if last else 0
-        self._hash = last.hash if last else FIRST
+        self.end = ChainEnd(last.seq, last.hash) if last else ChainEnd()
 
     def append(self, record: Record) -> None:
         """Write record; it is on disk when this returns, else StoreError."""
         raw = encode(record)
-        digest = chain(self._hash, raw)
-        self._store.append_audit(AuditRow(self._seq + 1, raw, self._hash, digest))
-        self._seq, self._hash = self._seq + 1, digest
+        end = ChainEnd(self.end.seq + 1, chain(self.end.hash, raw))
+        self._store.append_audit(AuditRow(end.seq, raw, self.end.hash, end.hash))
+        self.end = end
         # Every label in it is a stranger's.
         log.info("%s", json_line(json.loads(raw), is_compact=True))
+
+    def rows_after(self, seq: int, limit: int) -> list[AuditRow]:
+        """Return the rows that follow row seq, oldest first; StoreError."""
+        return self._store.load_audit_after(seq, limit)
 
     def last_attempts(self, account: Account, limit: int) -> list[AttemptRecord]:
         """Return the last attempts that account's devices were asked for, newest first.
@@ -132,8 +132,3 @@ class Audit:
             if len(found) == limit:
                 break
         return found
-
-
-def chain(previous: bytes, record: bytes) -> bytes:
-    """Return the hash of the next row: 32 bytes."""
-    return hashlib.sha256(previous + record).digest()

@@ -11,6 +11,7 @@ from pushmfa.daemon.audit import SCHEMA, ActRecord, Audit
 from pushmfa.daemon.challenges import Context, labels_of
 from pushmfa.daemon.clock import Clock
 from pushmfa.daemon.logins import Logins
+from pushmfa.daemon.mutes import Mutes
 from pushmfa.daemon.notices import Notices
 from pushmfa.daemon.places import Places
 from pushmfa.daemon.post import Host
@@ -18,6 +19,7 @@ from pushmfa.daemon.refusals import Refusals
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.standing import Lane
 from pushmfa.daemon.tickets import Tickets
+from pushmfa.daemon.waiting import Waiting
 from pushmfa.errors import (
     ExpiredError,
     LimitError,
@@ -65,6 +67,7 @@ class Parts:
     refusals: Refusals
     logins: Logins
     tickets: Tickets
+    mutes: Mutes
     notices: Notices
     places: Places
     lifetime: int
@@ -108,8 +111,10 @@ async def ask(
         text=text,
         lane=Lane.CONTROL,
     )
-    await parts.reach_relay()
-    waiting = parts.logins.begin(context, lifetime or parts.lifetime)
+    waiting: Waiting | End = End(Verdict.LOCKED, Cause.LOCKED)
+    if kind is Kind.UNLOCK or parts.mutes.until(call.account) is None:
+        await parts.reach_relay()
+        waiting = parts.logins.begin(context, lifetime or parts.lifetime)
     if isinstance(waiting, End):
         # Attack: any user of this machine asks in a loop, device or not; a row for
         # each would fill the disk and lock everybody out.
@@ -215,7 +220,12 @@ def _error_of(end: End) -> PushmfaError:
             )
         case Verdict.EXPIRED:
             return ExpiredError("nobody answered in time", hint=_UNCHANGED)
-        case Verdict.THROTTLED | Verdict.LOCKED:
+        case Verdict.LOCKED:
+            return LimitError(
+                "the devices of this account are muted and were not asked",
+                hint="End that first: pushmfa unlock",
+            )
+        case Verdict.THROTTLED:
             return LimitError(
                 "another request of yours waits for an answer",
                 hint="Answer or deny it on your device, or wait a minute.",

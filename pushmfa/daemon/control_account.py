@@ -1,12 +1,14 @@
-"""Asked over control.sock of an account: the approval of an action."""
+"""Asked over control.sock of an account: approve an action, mute, unlock."""
 
 from typing import Final
 
-from pushmfa.daemon.calls import Call, Parts, ask_to_end
+from pushmfa.daemon.calls import Call, Parts, ask_to_end, need_approval, write_act
+from pushmfa.login.attempt import End
+from pushmfa.login.authority import Permission
 from pushmfa.login.confirmation import confirm_text
-from pushmfa.terms import Kind
+from pushmfa.terms import Cause, Kind, Verdict
 from pushmfa.wire import control
-from pushmfa.wire.control_account import StartConfirm
+from pushmfa.wire.control_account import Mute, Muted, StartConfirm, Unlock, Unlocked
 
 CONFIRM_SERVICE: Final = "pushmfa confirm"
 """The service of a confirm. Attack: a script's text reads like what pushmfa itself
@@ -26,3 +28,35 @@ async def start_confirm(
         service=CONFIRM_SERVICE,
         lifetime=request.lifetime,
     )
+
+
+async def mute(parts: Parts, call: Call, request: Mute) -> Muted:
+    """Ask the account's devices for nothing for a while; what waits ends.
+
+    A uid alone may do it, since it can only take something away.
+    """
+    try:
+        until = parts.mutes.mute(call.account, request.seconds)
+    finally:
+        ended = 0
+        if parts.mutes.until(call.account) is not None:
+            end = End(Verdict.LOCKED, Cause.LOCKED)
+            ended = parts.logins.end_all_of(call.account, end)
+    write_act(parts, call, "mute", None)
+    return Muted(user=call.account.name, until=until, ended=ended)
+
+
+async def unlock(parts: Parts, call: Call, request: Unlock) -> Unlocked:
+    """End a mute, and free the places of attempts that wait.
+
+    The one push that a mute lets through is the one that asks to end it.
+    """
+    if call.permission is not Permission.YES:
+        parts.mutes.count_unlock(call.account)
+        text = f"End the mute of {call.account.name}: logins ask your devices again."
+        await need_approval(parts, call, Kind.UNLOCK, text)
+    write_act(parts, call, "unlock", None)
+    was_muted = parts.mutes.end(call.account)
+    end = End(Verdict.CANCELED, Cause.HANGUP)
+    ended = parts.logins.end_all_of(call.account, end)
+    return Unlocked(user=call.account.name, was_muted=was_muted, ended=ended)

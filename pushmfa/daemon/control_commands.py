@@ -3,7 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from pushmfa.daemon import control_account, control_devices, control_enrollment
+from pushmfa.daemon import (
+    control_account,
+    control_audit,
+    control_devices,
+    control_enrollment,
+)
 from pushmfa.daemon.calls import Call, Exchange, Parts, refuse
 from pushmfa.daemon.control_status import status_of
 from pushmfa.daemon.names import account_named, account_of, is_in_group
@@ -14,7 +19,8 @@ from pushmfa.login.policy import Account
 from pushmfa.terms import VERSION
 from pushmfa.text import make_harmless
 from pushmfa.wire import control
-from pushmfa.wire.control_account import StartConfirm
+from pushmfa.wire.control_account import Mute, StartConfirm, Unlock
+from pushmfa.wire.control_audit import TailAudit, VerifyAudit
 
 MONITOR_GROUP: Final = "pushmfa-monitor"
 
@@ -27,6 +33,8 @@ _FOR_ACCOUNT: Final[Mapping[type[Any], tuple[Command, Handler]]] = {
     control.ReportLost: (Command.DEVICES_LOST, control_devices.report_lost),
     control.StartTest: (Command.TEST, control_devices.start_test),
     StartConfirm: (Command.CONFIRM, control_account.start_confirm),
+    Mute: (Command.MUTE, control_account.mute),
+    Unlock: (Command.UNLOCK, control_account.unlock),
     control.MakeTicket: (Command.ENROLL_TICKET, control_enrollment.make_ticket),
     control.Enroll: (Command.ENROLL, control_enrollment.enroll),
 }
@@ -47,6 +55,11 @@ class Commands:
             return self._host(uid)
         if isinstance(request, control.GetStatus):
             return await self._status(request, uid, exchange)
+        if isinstance(request, TailAudit):
+            return await self._tail(request, uid, exchange)
+        if isinstance(request, VerifyAudit):
+            self._need(Command.AUDIT_ALL, uid)
+            return await control_audit.verify(self._parts)
         found = _FOR_ACCOUNT.get(type(request))
         if found is None or isinstance(request, control.EnrollCode):
             raise UsageError("this request cannot stand alone")
@@ -87,11 +100,27 @@ class Commands:
         return own if user is None or own is None or own.name == user else None
 
     def _host(self, uid: int) -> control.Host:
-        caller = authority.caller_of(uid, None, is_monitor=False)
-        if authority.decide(Command.HOST, caller) is not Permission.YES:
-            refuse(Command.HOST, uid)
+        self._need(Command.HOST, uid)
         host = self._parts.host
         return control.Host(host_id=host.host_id, host_name=host.name, version=VERSION)
+
+    @staticmethod
+    def _need(command: Command, uid: int) -> None:
+        """Return if uid may do what concerns no account, or raise NotPermittedError."""
+        caller = authority.caller_of(uid, None, is_monitor=False)
+        if authority.decide(command, caller) is not Permission.YES:
+            refuse(command, uid)
+
+    async def _tail(
+        self, request: TailAudit, uid: int, exchange: Exchange
+    ) -> control.Reply:
+        account = None
+        if request.user is None and uid == 0:
+            self._need(Command.AUDIT_ALL, uid)
+        else:
+            user, own = request.user, Command.AUDIT_OWN
+            account = (await self._call(own, user, uid, exchange)).account
+        return await control_audit.tail(self._parts, exchange, account, request)
 
     async def _status(
         self, request: control.GetStatus, uid: int, exchange: Exchange

@@ -35,6 +35,7 @@ def status_of(parts: Parts, account: Account | None) -> control.Status:
         pending_attempts=parts.logins.count_pending(),
         enrolled_accounts=parts.registry.count_accounts(),
         user=account.name if account else None,
+        muted_until=parts.mutes.until(account) if account else None,
         devices=devices,
         attempts=attempts,
     )

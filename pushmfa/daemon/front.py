@@ -10,6 +10,7 @@ from pushmfa.config.model import HostConfig
 from pushmfa.daemon.challenges import Context
 from pushmfa.daemon.clock import Clock
 from pushmfa.daemon.logins import Logins
+from pushmfa.daemon.mutes import Mutes
 from pushmfa.daemon.refusals import Refusals
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.requests import Situation
@@ -44,6 +45,7 @@ class Front:
         refusals: Refusals,
         logins: Logins,
         tickets: Tickets,
+        mutes: Mutes,
         is_relay_ready: "asyncio.Event",
         reach_relay: Callable[[], Awaitable[object]],
     ) -> None:
@@ -52,6 +54,7 @@ class Front:
         self._registry = registry
         self._refusals = refusals
         self._tickets = tickets
+        self._mutes = mutes
         self._is_relay_ready = is_relay_ready
         self.reach_relay = reach_relay
         """Dials now, if no relay is connected, and waits a moment for it."""
@@ -90,6 +93,7 @@ class Front:
             is_relay_ready=self._is_relay_ready.is_set(),
             wall=now.wall,
             had_device=approver is None or bool(devices),
+            is_muted=approver is not None and self._mutes.until(approver) is not None,
         )
 
     def _has_ticket(self, approver: Account | None, now: Moment) -> bool:

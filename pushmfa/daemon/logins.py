@@ -238,6 +238,13 @@ class Logins:
             ):
                 self._end(live, End(Verdict.NOT_ENROLLED, Cause.NOT_ENROLLED))
 
+    def end_all_of(self, account: Account, end: End) -> int:
+        """End all attempts that wait for account's devices; return how many."""
+        waiting = self._pending_of(account.uid)
+        for live in waiting:
+            self._end(live, end)
+        return len(waiting)
+
     def cancel_all(self) -> None:
         """End every attempt as canceled: the daemon stops."""
         for live in list(self._live.values()):

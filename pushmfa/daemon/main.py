@@ -17,6 +17,7 @@ from pushmfa.daemon.control_server import ControlServer
 from pushmfa.daemon.front import Front
 from pushmfa.daemon.identity import load_host
 from pushmfa.daemon.logins import Logins
+from pushmfa.daemon.mutes import Mutes
 from pushmfa.daemon.notices import Notices
 from pushmfa.daemon.notify import keep_alive, notify
 from pushmfa.daemon.pam_server import PamServer
@@ -138,6 +139,7 @@ class Daemon:
         registry = Registry(self._store)
         audit = Audit(self._store)
         tickets = Tickets(self._store)
+        mutes = Mutes(self._store, clock)
         refusals = Refusals(audit, clock)
         post = Post(host, self._link)
         self._logins = Logins(
@@ -155,6 +157,7 @@ class Daemon:
             refusals=refusals,
             logins=self._logins,
             tickets=tickets,
+            mutes=mutes,
             is_relay_ready=self.is_relay_ready,
             reach_relay=self._reach_relay,
         )
@@ -167,6 +170,7 @@ class Daemon:
             refusals=refusals,
             logins=self._logins,
             tickets=tickets,
+            mutes=mutes,
             notices=Notices(host, registry, post, clock),
             places=Places(
                 origin=config.web_origin,

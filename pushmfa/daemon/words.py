@@ -75,7 +75,8 @@ def refusal(end: End, label: str | None, lifetime: int) -> str:
         Verdict.CANCELED: "canceled.",
         Verdict.THROTTLED: "too many logins wait for an answer. Answer or deny them,"
         " or wait a minute.",
-        Verdict.LOCKED: "locked. Ask your administrator.",
+        Verdict.LOCKED: "the devices of this account are muted for now; this login is"
+        " refused. Wait, or ask your administrator to unlock it.",
         Verdict.NOT_ENROLLED: "no device is enrolled for this account. Ask your"
         " administrator for an enrollment ticket.",
     }.get(end.verdict, _UNAVAILABLE.get(end.cause, _UNAVAILABLE[Cause.INTERNAL]))

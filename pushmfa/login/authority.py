@@ -32,6 +32,7 @@ class Command(StrEnum):
     TOTP = "totp"
     RECOVERY_CODES = "recovery-codes"
     GRANT = "grant"
+    MUTE = "mute"
     UNLOCK = "unlock"
     AUDIT_OWN = "audit (own)"
     AUDIT_ALL = "audit (all)"
@@ -77,6 +78,7 @@ TABLE: Final[Mapping[Command, Mapping[Caller, Permission]]] = {
         Command.TOTP:           (_Y,  _A,   _N,     _N,   _N),
         Command.RECOVERY_CODES: (_Y,  _A,   _N,     _N,   _N),
         Command.GRANT:          (_Y,  _A,   _N,     _N,   _N),
+        Command.MUTE:           (_Y,  _Y,   _N,     _N,   _N),
         Command.UNLOCK:         (_Y,  _A,   _N,     _N,   _N),
         Command.AUDIT_OWN:      (_Y,  _Y,   _N,     _N,   _N),
         Command.AUDIT_ALL:      (_Y,  _N,   _N,     _N,   _N),

@@ -67,6 +67,8 @@ class LoginFacts:
     had_device: bool = True
     """The account had a device at any time, also one that was revoked or lost; closed
     unless the registry says that it had none."""
+    is_muted: bool = False
+    """The approver's devices are not to be asked now."""
 
     def __post_init__(self) -> None:
         """Refuse to remember an approval: it would be good for a second login."""
@@ -108,6 +110,11 @@ def plan(settings: PolicySettings, facts: LoginFacts) -> Plan:
         return Plan(Action.END, relay_unreachable(settings, facts))
     if facts.user is None or facts.approver is None or facts.active_devices == 0:
         return _without_device(settings, facts, proved=proved)
+    if facts.is_muted:
+        # Before a relay that is not reachable: a mute is no way around the device.
+        # Attack: who is enrolled, who is muted? Without a proof nobody is told.
+        locked = Plan(Action.END, End(Verdict.LOCKED, Cause.LOCKED))
+        return locked if proved else Plan(Action.PRETEND)
     if not facts.is_relay_ready:
         return Plan(Action.END, relay_unreachable(settings, facts))
     return Plan(Action.ASK)

@@ -76,6 +76,15 @@ MIGRATIONS: Final[Sequence[Migration]] = (
            WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq OR hash = NEW.hash)
            BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END""",
     ),
+    (
+        # Accounts whose devices are not asked until then.
+        """CREATE TABLE mutes (
+            user  TEXT NOT NULL,
+            uid   INTEGER NOT NULL,
+            until INTEGER NOT NULL,
+            PRIMARY KEY (user, uid)
+        ) STRICT""",
+    ),
 )
 
 
@@ -259,3 +268,33 @@ class HostStore:
             "SELECT * FROM audit ORDER BY seq DESC LIMIT ?", (limit,)
         )
         return [AuditRow(*row) for row in rows]
+
+    def load_audit_after(self, seq: int, limit: int) -> list[AuditRow]:
+        """Return the rows of the audit that follow row seq, oldest first."""
+        rows = self._database.query(
+            "SELECT * FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit)
+        )
+        return [AuditRow(*row) for row in rows]
+
+    # --- mutes ---
+
+    def load_mutes(self) -> list[tuple[str, int, int]]:
+        """Return user, uid and end, in Unix seconds, of every mute."""
+        return [
+            (user, uid, until)
+            for user, uid, until in self._database.query(
+                "SELECT user, uid, until FROM mutes"
+            )
+        ]
+
+    def set_mute(self, user: str, uid: int, until: int) -> None:
+        """Mute an account, in place of its present mute."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO mutes VALUES (?, ?, ?)", (user, uid, until)
+        )
+
+    def end_mute(self, user: str, uid: int) -> None:
+        """End the mute of an account; without one nothing happens."""
+        self._database.execute(
+            "DELETE FROM mutes WHERE user = ? AND uid = ?", (user, uid)
+        )

@@ -26,7 +26,14 @@ from pushmfa.errors import (
 )
 from pushmfa.terms import Cause, DeviceId, DeviceKind, HostId, Kind, Verdict
 from pushmfa.wire.codec import Message, Part, encode, make_decoder
-from pushmfa.wire.control_account import StartConfirm
+from pushmfa.wire.control_account import Mute, Muted, StartConfirm, Unlock, Unlocked
+from pushmfa.wire.control_audit import (
+    AuditEntry,
+    AuditShown,
+    AuditVerified,
+    TailAudit,
+    VerifyAudit,
+)
 from pushmfa.wire.payload import Label, Text, UnixTime
 
 MAX_LINE: Final = 65_536
@@ -207,6 +214,7 @@ class Status(Message, frozen=True, tag="status"):
     pending_attempts: int
     enrolled_accounts: int
     user: Name | None
+    muted_until: UnixTime | None
     devices: tuple[DeviceInfo, ...] | None
     attempts: tuple[AttemptInfo, ...] | None
 
@@ -255,9 +263,25 @@ Request = (
     | MakeTicket
     | StartTest
     | StartConfirm
+    | Mute
+    | Unlock
+    | TailAudit
+    | VerifyAudit
 )
-Event = NumberShown | EnrollLink | EnrollClaimed
-Reply = Failure | Host | Status | Devices | Ticket | Done | AttemptEnded
+Event = NumberShown | EnrollLink | EnrollClaimed | AuditEntry
+Reply = (
+    Failure
+    | Host
+    | Status
+    | Devices
+    | Ticket
+    | Done
+    | AttemptEnded
+    | Muted
+    | Unlocked
+    | AuditShown
+    | AuditVerified
+)
 
 decode_request: Callable[[bytes], Request] = make_decoder(
     Request,  # type: ignore[arg-type]  # to mypy a union is no type[M]

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 
 from pushmfa.wire.codec import Message
-from pushmfa.wire.payload import LongText
+from pushmfa.wire.payload import LongText, UnixTime
 
 MIN_LIFETIME: Final = 10
 MAX_LIFETIME: Final = 600
@@ -24,3 +24,32 @@ class StartConfirm(Message, frozen=True, tag="start-confirm"):
     user: Account | None
     text: LongText
     lifetime: Lifetime | None
+
+
+class Mute(Message, frozen=True, tag="mute"):
+    """Ask user's devices for nothing, for so many seconds."""
+
+    user: Account | None
+    seconds: int
+
+
+class Unlock(Message, frozen=True, tag="unlock"):
+    """End user's mute, and the attempts that wait."""
+
+    user: Account | None
+
+
+class Muted(Message, frozen=True, tag="muted"):
+    """The account is muted; `ended` attempts waited and were ended."""
+
+    user: Account
+    until: UnixTime
+    ended: int
+
+
+class Unlocked(Message, frozen=True, tag="unlocked"):
+    """The account is not muted any more; `ended` attempts waited and were ended."""
+
+    user: Account
+    was_muted: bool
+    ended: int

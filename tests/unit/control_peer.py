@@ -49,6 +49,7 @@ STATUS = control.Status(
     pending_attempts=0,
     enrolled_accounts=1,
     user="alice",
+    muted_until=None,
     devices=(PIXEL,),
     attempts=(ATTEMPT,),
 )

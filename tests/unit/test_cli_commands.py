@@ -365,6 +365,7 @@ def test_status_json(tmp_path: Path) -> None:
         "pending_attempts": 0,
         "enrolled_accounts": 1,
         "user": "alice",
+        "muted_until": None,
         "devices": [DEVICE_OBJECT],
         "attempts": [
             {

@@ -9,16 +9,15 @@ from pathlib import Path
 import pytest
 
 from pushmfa.daemon.audit import (
-    FIRST,
     SCHEMA,
     ActRecord,
     AttemptRecord,
     Audit,
     DeliveryRecord,
-    chain,
     decode_record,
 )
 from pushmfa.errors import MalformedError, StoreError
+from pushmfa.login.chain import FIRST, chain
 from pushmfa.login.policy import Account
 from pushmfa.store.host_rows import AuditRow, HostStore
 from pushmfa.terms import Cause, Kind, UserName, Verdict

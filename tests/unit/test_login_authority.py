@@ -25,6 +25,7 @@ LOOKING_AND_TAKING_AWAY = {
     Command.TEST,
     Command.CANCEL,
     Command.CONFIRM,
+    Command.MUTE,
     Command.AUDIT_OWN,
 }
 

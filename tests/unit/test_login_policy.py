@@ -408,3 +408,20 @@ def test_the_first_factor_is_the_last_line(
 )
 def test_a_public_key_is_a_line_of_its_own(methods: str | None, expected: bool) -> None:
     assert has_publickey(methods) is expected
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+@pytest.mark.parametrize("settings", [CLOSED, OPEN])
+def test_attack_a_mute_as_a_way_around_the_device(
+    settings: PolicySettings, is_ready: bool
+) -> None:
+    """Muted is refused, also where an unreachable relay would be allowed."""
+    facts = replace(FACTS, is_muted=True, is_relay_ready=is_ready)
+    assert plan(settings, facts) == ended(Verdict.LOCKED, Cause.LOCKED)
+
+
+def test_attack_who_is_muted() -> None:
+    facts = replace(FACTS, is_muted=True, has_publickey=False)
+    assert plan(CLOSED, facts) == PRETEND
+    stranger = replace(facts, is_muted=False, active_devices=0, had_device=False)
+    assert plan(CLOSED, stranger) == PRETEND

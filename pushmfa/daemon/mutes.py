@@ -1,0 +1,52 @@
+"""Who is muted until when: rows on disk, the same in memory."""
+
+from pushmfa.daemon.clock import Clock
+from pushmfa.errors import LimitError
+from pushmfa.login.mute import UnlockState, decide_unlock, is_muted, mute_until
+from pushmfa.login.policy import Account
+from pushmfa.store.host_rows import HostStore
+
+
+class Mutes:
+    """The mutes of all accounts, by name and uid, both."""
+
+    def __init__(self, store: HostStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._until = {(user, uid): until for user, uid, until in store.load_mutes()}
+        self._unlocks: dict[tuple[str, int], UnlockState] = {}
+
+    def until(self, account: Account) -> int | None:
+        """Return the Unix second at which account's mute ends, None if not muted."""
+        until = self._until.get((account.name, account.uid))
+        return until if is_muted(until, self._clock.now().wall) else None
+
+    def mute(self, account: Account, seconds: int) -> int:
+        """Mute account and return when that ends; UsageError, StoreError."""
+        wall = self._clock.now().wall
+        until = mute_until(seconds, wall, self.until(account))
+        # In memory first: it counts at once, also if the disk refuses it.
+        self._until[account.name, account.uid] = until
+        self._store.set_mute(account.name, account.uid, until)
+        return until
+
+    def end(self, account: Account) -> bool:
+        """End account's mute; return whether there was one. StoreError."""
+        was_muted = self.until(account) is not None
+        self._store.end_mute(account.name, account.uid)
+        self._until.pop((account.name, account.uid), None)
+        return was_muted
+
+    def count_unlock(self, account: Account) -> None:
+        """Count a push that asks to end a mute; LimitError if there were too many."""
+        if self.until(account) is None:
+            return
+        key = (account.name, account.uid)
+        state = self._unlocks.get(key, UnlockState())
+        self._unlocks[key], refusal = decide_unlock(state, self._clock.now())
+        if refusal is not None:
+            raise LimitError(
+                "this mute was asked to end too often in the last hour",
+                hint="Wait until it ends, or ask your administrator:"
+                f" pushmfa unlock --user {account.name}",
+            )
