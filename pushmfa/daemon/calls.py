@@ -111,9 +111,10 @@ async def ask(
         text=text,
         lane=Lane.CONTROL,
     )
+    # Awaited before the look at the mute, which may begin meanwhile.
+    await parts.reach_relay()
     waiting: Waiting | End = End(Verdict.LOCKED, Cause.LOCKED)
     if kind is Kind.UNLOCK or parts.mutes.until(call.account) is None:
-        await parts.reach_relay()
         waiting = parts.logins.begin(context, lifetime or parts.lifetime)
     if isinstance(waiting, End):
         # Attack: any user of this machine asks in a loop, device or not; a row for
