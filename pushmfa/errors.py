@@ -4,9 +4,14 @@
     +-- MalformedError          bytes from outside that are not what they should be
     +-- ConfigError             a configuration that says something wrong
     +-- VerificationError       a check of an answer or a statement failed
+        +-- RolledBackError     it proves that this host's state is an old one
     +-- SealError               an envelope that does not open
     +-- KeyRejectedError        a public key that must not be used
     +-- StoreError              state that cannot be read or written
+        +-- DiskFullError       there is no room, not even in the reserve
+        +-- UnwritableError     the disk takes nothing
+        +-- DamagedError        what is on the disk is not what was written
+        +-- LostError           it is not on the disk any more
     +-- NotReachableError       daemon or relay does not answer
     +-- NotPermittedError       the caller may not do this
     +-- NotEnrolledError        no active device
@@ -47,6 +52,15 @@ class VerificationError(PushmfaError):
     """A check of a signed statement failed; it changes nothing."""
 
 
+class RolledBackError(VerificationError):
+    """A device has seen a later state of this host than the host itself knows."""
+
+    def __init__(self, message: str, *, hint: str | None = None, seen: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.seen = seen
+        """The counter of the epoch that the device saw."""
+
+
 class SealError(PushmfaError):
     """A sealed payload does not open with these keys and names."""
 
@@ -57,6 +71,22 @@ class KeyRejectedError(PushmfaError):
 
 class StoreError(PushmfaError):
     """State on disk cannot be read or written."""
+
+
+class DiskFullError(StoreError):
+    """There is no room for the state, not even in the reserve."""
+
+
+class UnwritableError(StoreError):
+    """The disk takes nothing: it is read-only, or it fails."""
+
+
+class DamagedError(StoreError):
+    """What is on the disk is not what was written there."""
+
+
+class LostError(StoreError):
+    """The file is not at its place any more: what is written goes nowhere."""
 
 
 class NotReachableError(PushmfaError):

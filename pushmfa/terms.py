@@ -9,6 +9,10 @@ VERSION: Final = "0.1.0"
 PROTOCOL_VERSION: Final = 1
 """The version that stands in every statement and frame of this release."""
 
+MAX_EPOCH: Final = 2**27 - 1
+"""The last state epoch of a host; two changes of its devices each second reach it in
+two years, and then it stays."""
+
 UserName = NewType("UserName", str)
 """The canonical name of an account, as the user database gives it."""
 

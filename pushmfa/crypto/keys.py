@@ -93,6 +93,15 @@ def enrollment_keys(secret: bytes) -> EnrollmentKeys:
     )
 
 
+def epoch_key(identity_seed: bytes) -> bytes:
+    """Return the key (32 bytes) by which a host recognizes its own state epochs.
+
+    From the host's first identity seed (32 bytes), so that it stays with the host id.
+    """
+    _check_size("an identity seed", identity_seed, SEED_SIZE)
+    return _derive(identity_seed, b"pushmfa/v1 epoch-key")
+
+
 def _derive(secret: bytes, info: bytes) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=b"", info=info).derive(secret)
 

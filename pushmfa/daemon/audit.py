@@ -79,7 +79,19 @@ class RefusalsRecord(Message, frozen=True, tag="refusals"):
     count: int
 
 
-Record = AttemptRecord | DeliveryRecord | ActRecord | RefusalsRecord
+class StateRecord(Message, frozen=True, tag="state"):
+    """Something happened to the state as a whole: repair, restore, adopt, alarm."""
+
+    schema: Schema
+    at: UnixTime
+    act: str
+    detail: str
+    epoch: int
+    seen: int | None
+    device_id: DeviceId | None
+
+
+Record = AttemptRecord | DeliveryRecord | ActRecord | RefusalsRecord | StateRecord
 
 SCHEMA: Final = 1
 _MAX_RECORD: Final = 65_536

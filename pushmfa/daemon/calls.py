@@ -10,6 +10,7 @@ from typing import Final, NoReturn, Protocol
 from pushmfa.daemon.audit import SCHEMA, ActRecord, Audit
 from pushmfa.daemon.challenges import Context, labels_of
 from pushmfa.daemon.clock import Clock
+from pushmfa.daemon.health import Health
 from pushmfa.daemon.logins import Logins
 from pushmfa.daemon.mutes import Mutes
 from pushmfa.daemon.notices import Notices
@@ -76,6 +77,7 @@ class Parts:
     reach_relay: Callable[[], Awaitable[object]]
     """As in `Front`."""
     relays: Callable[[], tuple[control.RelayInfo, ...]]
+    health: Health
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ import logging
 import socket
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from pushmfa.daemon.acceptor import Acceptor
 from pushmfa.daemon.calls import Exchange
-from pushmfa.daemon.control_commands import Commands
 from pushmfa.daemon.peer import Peer
 from pushmfa.errors import MalformedError, PushmfaError
 from pushmfa.login.authority import OVERFLOW_UID
@@ -49,6 +48,14 @@ _TOO_MANY: Final = encode_line(
         hint="End one of yours, or wait until one ends.",
     )
 )
+
+
+class Commands(Protocol):
+    """What runs a request to its reply."""
+
+    async def run(self, request: Request, uid: int, exchange: Exchange) -> Reply:
+        """Return the reply to request by the user uid, or raise PushmfaError."""
+        raise NotImplementedError
 
 
 class CallerGoneError(Exception):

@@ -14,7 +14,7 @@ LAST_ATTEMPTS: Final = 10
 def status_of(parts: Parts, account: Account | None) -> control.Status:
     """Return the health of the host, and what concerns account if there is one."""
     relays = parts.relays()
-    problems = []
+    problems = list(parts.health.problems())
     if not any(relay.connected for relay in relays):
         problems.append("no relay is reachable: logins are refused")
     elif not all(relay.connected for relay in relays):

@@ -55,6 +55,11 @@ class Conversation:
             self._terminal.say_end(End(Verdict.UNAVAILABLE, Cause.INTERNAL), None, 0)
             return
         self._terminal.note_request()
+        trouble = self._front.health.trouble()
+        if trouble is not None:
+            self._front.count_trouble(request)
+            self._terminal.say_trouble(trouble.said)
+            return
         source = source_of(request)
         with self._front.sources.place(source) as has_place:
             if has_place:
@@ -140,7 +145,11 @@ class Conversation:
         await self._terminal.even_out(shown, end, lifetime)
         self._front.remember_refusal(situation.context, end)
         label = self._front.label_of(end) if is_proved else None
-        self._terminal.say_end(end, label, lifetime)
+        trouble = self._front.health.known_trouble()
+        if trouble is not None and end.cause is Cause.INTERNAL:
+            self._terminal.say_trouble(trouble.said)
+        else:
+            self._terminal.say_end(end, label, lifetime)
         await self._terminal.linger(shown)
 
     async def _not_asked(

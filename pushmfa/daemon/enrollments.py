@@ -250,7 +250,7 @@ class Offer:
             uid=self._state.uid,
             relays=self._places.relays,
             verification=VerificationRequired.NONE,
-            epoch=0,
+            epoch=self._host.epoch_key.epoch_of(self._registry.counter),
             issuer=None,
         )
         self._send_sealed("enroll-host", claim, statement)

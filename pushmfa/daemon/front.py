@@ -9,11 +9,12 @@ from typing import Final
 from pushmfa.config.model import HostConfig
 from pushmfa.daemon.challenges import Context
 from pushmfa.daemon.clock import Clock
+from pushmfa.daemon.health import Health
 from pushmfa.daemon.logins import Logins
 from pushmfa.daemon.mutes import Mutes
 from pushmfa.daemon.refusals import Refusals
 from pushmfa.daemon.registry import Registry
-from pushmfa.daemon.requests import Situation
+from pushmfa.daemon.requests import Situation, remote_address
 from pushmfa.daemon.sources import Sources
 from pushmfa.daemon.tickets import Tickets
 from pushmfa.daemon.waiting import Waiting
@@ -46,9 +47,11 @@ class Front:
         logins: Logins,
         tickets: Tickets,
         mutes: Mutes,
+        health: Health,
         is_relay_ready: "asyncio.Event",
         reach_relay: Callable[[], Awaitable[object]],
     ) -> None:
+        self.health = health
         self._config = config
         self._clock = clock
         self._registry = registry
@@ -162,6 +165,10 @@ class Front:
     def count_refusal(self, context: Context) -> None:
         """Count a refusal without a first factor; no row is written for each."""
         self._refusals.count(context.remote_address or "local")
+
+    def count_trouble(self, request: Request) -> None:
+        """Count a refusal for the state's sake, written once it can be."""
+        self._refusals.count(remote_address(request.conn) or "local")
 
     def write_counts(self) -> None:
         """Write the refusals counted since the last time; called once a minute."""

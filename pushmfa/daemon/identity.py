@@ -3,17 +3,18 @@
 from pathlib import Path
 from typing import Final
 
-from pushmfa.crypto.keys import new_sealing_scalar, new_seed
+from pushmfa.crypto.keys import epoch_key, new_sealing_scalar, new_seed
 from pushmfa.crypto.sealing import Opener
 from pushmfa.crypto.signing import Signer, host_id_of, mailbox_id_of
 from pushmfa.daemon.post import Host
-from pushmfa.errors import MalformedError, StoreError
+from pushmfa.errors import DamagedError, MalformedError
+from pushmfa.login.epoch import EpochKey
 from pushmfa.store.files import load_private, save_private
 from pushmfa.terms import Bytes32, HostId, SealingKey, VerifyKey
 from pushmfa.wire.codec import Message, encode, make_decoder
 
 FILE_NAME: Final = "identity.json"
-_MAX_FILE: Final = 4_096
+MAX_FILE: Final = 4_096
 
 
 class Identity(Message, frozen=True, tag="pushmfa-host-identity"):
@@ -26,7 +27,7 @@ class Identity(Message, frozen=True, tag="pushmfa-host-identity"):
     relay_seed: Bytes32
 
 
-_decode = make_decoder(Identity, _MAX_FILE)
+_decode = make_decoder(Identity, MAX_FILE)
 
 
 def load_host(state: Path, name: str) -> Host:
@@ -34,10 +35,15 @@ def load_host(state: Path, name: str) -> Host:
     path = state / FILE_NAME
     if not path.exists():
         save_private(path, encode(_new_identity()))
+    return host_of(load_private(path, MAX_FILE), name, path)
+
+
+def host_of(raw: bytes, name: str, path: Path) -> Host:
+    """Return the host whose keys are in raw, the content of path; DamagedError."""
     try:
-        identity = _decode(load_private(path, _MAX_FILE))
+        identity = _decode(raw)
     except MalformedError as error:
-        raise StoreError(
+        raise DamagedError(
             f"{path} does not hold the keys of a host",
             hint="Put back a copy of it; without it every device must enroll again.",
         ) from error
@@ -53,6 +59,7 @@ def load_host(state: Path, name: str) -> Host:
         signer=signer,
         opener=opener,
         relay_signer=relay_signer,
+        epoch_key=EpochKey(epoch_key(identity.identity_seed)),
     )
 
 

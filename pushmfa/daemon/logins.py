@@ -7,7 +7,6 @@ looking at an attempt and ending it: that is the lock of docs/protocol.md, 5.3.
 import asyncio
 import logging
 import secrets
-from typing import Final
 
 from pushmfa.config.model import LoginSettings
 from pushmfa.daemon.audit import SCHEMA, AttemptRecord, Audit, DeliveryRecord
@@ -18,11 +17,13 @@ from pushmfa.daemon.challenges import (
     attempt_record,
 )
 from pushmfa.daemon.clock import Clock
+from pushmfa.daemon.health import Health
 from pushmfa.daemon.outcomes import Outcomes
 from pushmfa.daemon.post import Host, Post
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.standing import Standing
 from pushmfa.daemon.waiting import Live, Waiting
+from pushmfa.daemon.witness import Witness
 from pushmfa.errors import MalformedError, SealError, StoreError, VerificationError
 from pushmfa.login.attempt import Attempt, End, attempt_id_of, close, expire
 from pushmfa.login.devices import Device
@@ -41,9 +42,6 @@ from pushmfa.wire.payload import Answer
 
 log = logging.getLogger("pushmfa.logins")
 
-EPOCH: Final = 0
-"""The state epoch; a restored host will have a higher one."""
-
 
 class Logins:
     """All attempts that wait now, and the numbers that may still be on a screen."""
@@ -57,7 +55,9 @@ class Logins:
         registry: Registry,
         audit: Audit,
         post: Post,
+        health: Health,
     ) -> None:
+        self._witness = Witness(host, registry, audit, clock, health)
         self._settings = settings
         self._clock = clock
         self._host = host
@@ -67,6 +67,7 @@ class Logins:
         self._post = post
         self._outcomes = Outcomes(host, registry, post, clock)
         self._live: dict[ChallengeId, Live] = {}
+        self._is_over = False
         self._standing = Standing(
             clock, max_pending=settings.max_pending, digits=settings.digits
         )
@@ -98,7 +99,7 @@ class Logins:
             digits=self._settings.digits,
             verification=VerificationRequired.NONE,
             others_pending=len(shown),
-            epoch=EPOCH,
+            epoch=self._host.epoch_key.epoch_of(self._registry.counter),
         )
         return self._ask(context, approver, devices, terms, number)
 
@@ -183,6 +184,7 @@ class Logins:
             return
         try:
             answer = open_answer(envelope.sealed, envelope.to, device, self._keys)
+            self._witness.verify_seen(answer, device)
             live = self._live.get(answer.challenge_id)
             attempt = verify_answer(
                 answer,
@@ -209,6 +211,8 @@ class Logins:
         )
 
     def _write_answer(self, device: Device, counter: int) -> None:
+        if self._is_over:
+            return
         try:
             self._registry.note_answer(device, counter, self._clock.now())
         except StoreError as error:
@@ -247,6 +251,7 @@ class Logins:
 
     def cancel_all(self) -> None:
         """End every attempt as canceled: the daemon stops."""
+        self._is_over = True
         for live in list(self._live.values()):
             self._cancel(live, Cause.HANGUP)
 

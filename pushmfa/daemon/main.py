@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pushmfa.config.model import HostConfig
 from pushmfa.daemon.audit import Audit
@@ -15,8 +15,9 @@ from pushmfa.daemon.clock import Clock
 from pushmfa.daemon.control_commands import Commands
 from pushmfa.daemon.control_server import ControlServer
 from pushmfa.daemon.front import Front
-from pushmfa.daemon.identity import load_host
+from pushmfa.daemon.health import Health
 from pushmfa.daemon.logins import Logins
+from pushmfa.daemon.machine import read_machine
 from pushmfa.daemon.mutes import Mutes
 from pushmfa.daemon.notices import Notices
 from pushmfa.daemon.notify import keep_alive, notify
@@ -25,7 +26,9 @@ from pushmfa.daemon.places import Places
 from pushmfa.daemon.post import Host, Post
 from pushmfa.daemon.refusals import Refusals
 from pushmfa.daemon.registry import Registry
+from pushmfa.daemon.serving import serve
 from pushmfa.daemon.sockets import Listeners, give_up_root, open_listeners
+from pushmfa.daemon.state import COPY_NAME, Place, State
 from pushmfa.daemon.tickets import Tickets
 from pushmfa.errors import StoreError
 from pushmfa.link.link import Link, LinkState, OpenMailbox
@@ -37,7 +40,6 @@ from pushmfa.wire.control import RelayInfo
 
 log = logging.getLogger("pushmfa.daemon")
 
-DATABASE_NAME: Final = "pushmfa.db"
 REACH_SECONDS: Final = 1.5
 """How long a login waits for a relay that is dialed because of it. Together with the
 3 of the user database it stays below the 5 that a module waits."""
@@ -57,15 +59,33 @@ def run(config: HostConfig, config_path: Path) -> int:
     listeners = open_listeners(config.paths.run)
     give_up_root(config.paths.state)
     make_private_folder(config.paths.state)
-    store = HostStore.open(config.paths.state / DATABASE_NAME)
-    name = make_harmless(config.host_name or socket.gethostname(), 255) or "host"
-    host = load_host(config.paths.state, name)
-    log.info("pushmfa %s, %s, configured by %s", VERSION, host.name, config_path)
-    try:
-        asyncio.run(Daemon(config, host, store, listeners, Clock()).run())
-    finally:
-        store.close()
+    name = host_name(config)
+    log.info("pushmfa %s, %s, configured by %s", VERSION, name, config_path)
+    asyncio.run(_serve_until_told(config, name, listeners))
     return 0
+
+
+def host_name(config: HostConfig) -> str:
+    """Return what this host calls itself."""
+    return make_harmless(config.host_name or socket.gethostname(), 255) or "host"
+
+
+async def _serve_until_told(
+    config: HostConfig, name: str, listeners: Listeners
+) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+
+    async def run_daemon(state: State, health: Health) -> None:
+        host, store = state
+        daemon = Daemon(config, host, store, listeners, Clock(), health)
+        await daemon.serve(stop)
+
+    place = Place(config.paths.state, name, read_machine())
+    await serve(place, listeners, stop, run_daemon)
 
 
 class Daemon:
@@ -78,7 +98,9 @@ class Daemon:
         store: HostStore,
         listeners: Listeners,
         clock: Clock,
+        health: Health | None = None,
     ) -> None:
+        self._health = health or Health()
         self._config = config
         self._host = host
         self._store = store
@@ -87,28 +109,20 @@ class Daemon:
         self.is_relay_ready = asyncio.Event()
         """Set while at least one relay takes envelopes."""
 
-    async def run(self) -> None:
-        """Serve until SIGTERM or SIGINT."""
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
-        loop.add_signal_handler(signal.SIGINT, stop.set)
-        await self.serve(stop)
-
     async def serve(self, stop: asyncio.Event) -> None:
-        """Serve until stop is set; raise what ended the link if that came first."""
+        """Serve until stop is set or the state is in lasting trouble.
+
+        Raise what ended the link if that came first.
+        """
         self._build()
+        self._tend()
         linking = asyncio.ensure_future(self._link.run())
-        # A daemon whose link has died can only refuse: better it ends, loudly, and
-        # systemd starts it again.
-        linking.add_done_callback(lambda _: stop.set())
         counting = asyncio.ensure_future(self._count())
         living = asyncio.ensure_future(keep_alive())
         self._pam.start()
         self._control.start()
         notify("READY=1")
-        await stop.wait()
-        notify("STOPPING=1")
+        await self._until_end(stop, linking)
         log.info("stopping; %d logins wait", self._logins.count_pending())
         await self._pam.stop()
         await self._control.stop()
@@ -124,6 +138,37 @@ class Daemon:
         self._write_counts()
         if isinstance(linked, Exception):
             raise linked
+
+    async def _until_end(
+        self, stop: asyncio.Event, linking: "asyncio.Future[None]"
+    ) -> None:
+        """Wait for the stop, for lasting trouble, or for the end of the link.
+
+        A daemon whose link has died can only refuse: better it ends, loudly, and
+        systemd starts it again.
+        """
+        ends = (stop, self._health.found)
+        waits: list[asyncio.Future[Any]] = [
+            asyncio.ensure_future(event.wait()) for event in ends
+        ]
+        await asyncio.wait([linking, *waits], return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        if stop.is_set():
+            notify("STOPPING=1")
+
+    def _tend(self) -> None:
+        """Have the store and its health know each other."""
+        store, health = self._store, self._health
+        copy = store.path.with_name(COPY_NAME)
+        store.watch(health.note)
+        store.after_change = health.copy_registry
+        health.probe = store.probe
+        health.copy = lambda: store.copy_registry(copy)
+        if not copy.exists():
+            health.copy_registry()
+        health.refill()
 
     def _build(self) -> None:
         config, host, clock = self._config, self._host, self._clock
@@ -149,6 +194,7 @@ class Daemon:
             registry=registry,
             audit=audit,
             post=post,
+            health=self._health,
         )
         self._front = Front(
             config=config,
@@ -158,6 +204,7 @@ class Daemon:
             logins=self._logins,
             tickets=tickets,
             mutes=mutes,
+            health=self._health,
             is_relay_ready=self.is_relay_ready,
             reach_relay=self._reach_relay,
         )
@@ -182,6 +229,7 @@ class Daemon:
             is_ticket_enough=config.enroll.first_device == "ticket",
             reach_relay=self._reach_relay,
             relays=self._relays,
+            health=self._health,
         )
         self._control = ControlServer(self._listeners.control, Commands(parts))
 
@@ -210,6 +258,7 @@ class Daemon:
         while True:
             await asyncio.sleep(COUNT_INTERVAL)
             self._write_counts()
+            self._health.refill()
 
     def _write_counts(self) -> None:
         try:

@@ -41,10 +41,9 @@ class PamServer:
         await self._acceptor.stop()
 
     def _refusal_of(self, peer: Peer) -> bytes | None:
-        # Attack: an unprivileged user speaks to the socket as if it were the module.
-        if peer.uid not in (0, os.geteuid()):
-            log.warning("uid %d spoke to pam.sock and was refused", peer.uid)
-            return _NOTHING_SAID
+        refusal = may_speak(peer)
+        if refusal is not None:
+            return refusal
         if self._acceptor.connected.total() >= MAX_CONNECTIONS:
             log.critical("%d logins wait: no more are taken", MAX_CONNECTIONS)
             return _NOTHING_SAID
@@ -66,3 +65,14 @@ class PamServer:
             raise
         finally:
             module.close()
+
+
+def may_speak(peer: Peer) -> bytes | None:
+    """Return None if peer can be the PAM module, else what it is told.
+
+    Attack: an unprivileged user speaks to the socket as if it were the module.
+    """
+    if peer.uid in (0, os.geteuid()):
+        return None
+    log.warning("uid %d spoke to pam.sock and was refused", peer.uid)
+    return _NOTHING_SAID

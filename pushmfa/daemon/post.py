@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from pushmfa.crypto.sealing import Direction, Opener, Sealer, sealing_info
 from pushmfa.crypto.signing import Label, Signer
 from pushmfa.login.devices import Device
+from pushmfa.login.epoch import EpochKey
 from pushmfa.terms import (
     EnvelopeId,
     HostId,
@@ -70,6 +71,7 @@ class Host:
     signer: Signer
     opener: Opener
     relay_signer: Signer
+    epoch_key: EpochKey
 
 
 class Post:

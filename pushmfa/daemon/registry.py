@@ -7,6 +7,7 @@ it counts, but for a revocation, which counts at once even if the disk refuses i
 import json
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import replace
 
 from pushmfa.errors import StoreError
@@ -33,8 +34,11 @@ class Registry:
         self._by_account: dict[tuple[int, UserName], list[DeviceId]] = {}
         self._by_mailbox: dict[bytes, DeviceId] = {}
         self._keys: set[bytes] = set()
+        self.counter = 0
+        """How often the devices changed: the counter of the state epoch."""
         for row in store.load_devices():
             self._remember(_device_of(row))
+        self._note_change()
 
     def devices_of(self, account: Account) -> tuple[Device, ...]:
         """Return all devices of account, oldest first.
@@ -75,6 +79,7 @@ class Registry:
         event = _event(device, "enrolled", actor_uid, device.enrolled_at, device.label)
         self._store.add_device(_row_of(device), event)
         self._remember(device)
+        self._note_change()
 
     def revoke(self, device: Device, actor_uid: int, now: Moment) -> Device:
         """Revoke device and return it as it is now."""
@@ -110,7 +115,18 @@ class Registry:
             else replace(device, lost_at=at)
         )
         self._store.set_device_time(column, at, _event(device, event, actor_uid, at))
+        self._note_change()
         return ended
+
+    def note_seen(self, counter: int) -> None:
+        """Note what a device proved to have seen: later starts refuse, too."""
+        # If the disk refuses it, the next answer of that device says it again.
+        with suppress(StoreError):
+            self._store.note_seen(counter)
+
+    def _note_change(self) -> None:
+        row = self._store.load_host()
+        self.counter = row.epoch if row else 0
 
     def _replace(self, device: Device) -> Device:
         self._devices[device.device_id] = device

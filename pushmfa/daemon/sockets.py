@@ -4,6 +4,7 @@ Whoever listens is who SO_PEERCRED shows to the module and to the command line, 
 the moment of listen(): root. That is how they know that the daemon is the daemon.
 """
 
+import errno
 import os
 import pwd
 import socket
@@ -62,8 +63,7 @@ def give_up_root(state: Path) -> None:
         ) from error
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Attack: a link in place of the folder, to have that of another given away.
-        os.chown(state, user.pw_uid, user.pw_gid, follow_symlinks=False)
+        _give_away(state, user.pw_uid, user.pw_gid)
         os.setgroups([])
         os.setresgid(user.pw_gid, user.pw_gid, user.pw_gid)
         os.setresuid(user.pw_uid, user.pw_uid, user.pw_uid)
@@ -73,6 +73,16 @@ def give_up_root(state: Path) -> None:
             hint="Start the daemon by systemd, or as root outside of any container"
             " that has no other users.",
         ) from error
+
+
+def _give_away(state: Path, uid: int, gid: int) -> None:
+    try:
+        # Attack: a link in place of the folder, to have that of another given away.
+        os.chown(state, uid, gid, follow_symlinks=False)
+    except OSError as error:
+        # On a read-only disk the daemon starts all the same, and says what is wrong.
+        if error.errno != errno.EROFS:
+            raise
 
 
 def _inherited() -> dict[str, socket.socket]:

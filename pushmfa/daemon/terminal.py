@@ -165,6 +165,10 @@ class Terminal:
         text = "" if end.is_approved() else words.refusal(end, label, lifetime)
         self._module.send(encode_verdict(end.verdict, text))
 
+    def say_trouble(self, said: str) -> None:
+        """Tell that this host can take no login at all, and why."""
+        self._module.send(encode_verdict(Verdict.UNAVAILABLE, said))
+
 
 def _give_up(waiting: Waiting) -> None:
     """Cancel an attempt, or note that its approval came to nobody."""

@@ -142,7 +142,8 @@ def make_answer(
         grant=0,
         counter=counter,
         device_time=device_time,
-        epoch=asked.epoch,
+        # Not only this challenge's: a host whose state was set back learns of it.
+        epoch=max(asked.epoch, enrollment.epoch),
     )
     return _seal_to_host(enrollment, keys, encode(answer))
 

@@ -254,6 +254,7 @@ def _record(
         counter=0,
         has_passphrase=wish.passphrase is not None,
         keys=protect_keys(raw, wish.passphrase),
+        epoch=host.epoch,
     )
 
 

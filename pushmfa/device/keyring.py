@@ -79,6 +79,9 @@ class Enrollment(Message, frozen=True, tag="pushmfa-enrollment"):
     counter: Counter
     has_passphrase: bool
     keys: KeyBytes | None
+    epoch: Counter = 0
+    """The highest state epoch of the host that this enrollment saw; older files have
+    none."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -196,6 +199,13 @@ class Keyring:
             device_id,
             lambda old: msgspec.structs.replace(old, counter=old.counter + 1),
         ).counter
+
+    def note_epoch(self, device_id: DeviceId, epoch: int) -> None:
+        """Remember the state epoch of a challenge, if it is the highest so far."""
+        self.update(
+            device_id,
+            lambda old: msgspec.structs.replace(old, epoch=max(old.epoch, epoch)),
+        )
 
     def forget_keys(self, device_id: DeviceId) -> Enrollment:
         """Mark an enrollment as revoked and drop its private keys."""

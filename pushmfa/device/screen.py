@@ -173,6 +173,9 @@ def _where(card: Card) -> Text:
     if challenge.host_name != enrollment.host_name:
         now_called = make_harmless(challenge.host_name, _SHOWN)
         where.append(f"\nnow calls itself {now_called}", style="not bold red")
+    if challenge.epoch < enrollment.epoch:
+        old = "\nit has gone back to an old state; it will refuse, and say what to do"
+        where.append(old, style="not bold red")
     if enrollment.counter == 0:
         where.append("\nfirst time: you never answered it before", style="not bold")
     return where

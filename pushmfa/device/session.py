@@ -22,7 +22,7 @@ from pushmfa.device.authenticator import (
 from pushmfa.device.cards import Card, Cards
 from pushmfa.device.keyring import DeviceKeys, Enrollment, Keyring
 from pushmfa.device.links import new_envelope, running, until_ready
-from pushmfa.errors import NotReachableError, VerificationError
+from pushmfa.errors import NotReachableError, StoreError, VerificationError
 from pushmfa.link.dialing import Network
 from pushmfa.link.link import Link, LinkState, OpenMailbox
 from pushmfa.terms import Bytes32, MailboxId, Role
@@ -217,7 +217,24 @@ class Session:
         if card is None:
             log.info("a challenge that is known or one too many was dropped")
             return
+        self._note_epoch(item, card.challenge.epoch)
         self._watcher.on_card(card)
+
+    def _note_epoch(self, item: Unlocked, epoch: int) -> None:
+        """Remember how far the host's state is; it is told in every answer.
+
+        A lower one than before is answered all the same: the host decides, and says
+        what is wrong. A device that kept silent would lock people out without a word.
+        """
+        old = item.enrollment
+        if epoch <= old.epoch:
+            return
+        noted = msgspec.structs.replace(old, epoch=epoch)
+        self._unlocked[old.mailbox] = Unlocked(noted, item.keys)
+        try:
+            self._keyring.note_epoch(old.device_id, epoch)
+        except StoreError as error:
+            log.warning("the epoch of a host was not kept: %s", error)
 
     def _take_notice(self, enrollment: Enrollment, notice: Notice) -> None:
         if notice.notice_id in self._notices:

@@ -6,6 +6,7 @@ a file that somebody else can read, own or has replaced by a link.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -14,11 +15,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from pushmfa.errors import StoreError
+from pushmfa.errors import DiskFullError, StoreError, UnwritableError
 
 PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
 _OTHERS: Final = 0o077
+_KINDS: Final = {
+    errno.ENOSPC: DiskFullError,
+    errno.EDQUOT: DiskFullError,
+    errno.EROFS: UnwritableError,
+    errno.EIO: UnwritableError,
+}
 
 
 def make_private_folder(path: Path) -> None:
@@ -113,6 +120,32 @@ def hold_lock(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def try_lock(path: Path) -> int | None:
+    """Return a descriptor that holds an exclusive lock on path until it is closed.
+
+    None if another process holds it. StoreError; also on a read-only disk the lock
+    can be had where the file is there.
+    """
+    flags = os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        try:
+            descriptor = os.open(path, flags | os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+        except OSError as error:
+            if error.errno != errno.EROFS:
+                raise
+            descriptor = os.open(path, flags | os.O_RDONLY)
+    except OSError as error:
+        raise _failure("cannot lock", path, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            return None
+        raise _failure("cannot lock", path, error) from error
+    return descriptor
+
+
 def _write_new(path: Path, content: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, PRIVATE_FILE)
@@ -147,7 +180,8 @@ def _check_private(path: Path, found: os.stat_result, mode: str) -> None:
 
 
 def _failure(what: str, path: Path, error: OSError) -> StoreError:
-    return StoreError(
+    kind = _KINDS.get(error.errno or 0, StoreError)
+    return kind(
         f"{what} {path}: {error.strerror or error}",
         hint="Check who owns it and the folders above, and that the disk has room.",
     )

@@ -1,91 +1,18 @@
 """The daemon's state: devices, their events, tickets and the audit.
 
-Rows and bytes; what they mean is the daemon's to say. Two tables only grow: triggers
-refuse to change or delete a row, so that a mistake in the program cannot rewrite what
-happened (root can, and the chain of hashes shows it).
+Rows and bytes; what they mean is the daemon's to say. The tables: `host_schema`.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from pushmfa.errors import StoreError
-from pushmfa.store.database import Database, Migration, open_database
-
-MIGRATIONS: Final[Sequence[Migration]] = (
-    (
-        # One device of one account; a revoked one stays, so that its keys are never
-        # taken again.
-        """CREATE TABLE devices (
-            device_id    BLOB PRIMARY KEY,
-            user         TEXT NOT NULL,
-            uid          INTEGER NOT NULL,
-            label        TEXT NOT NULL,
-            kind         TEXT NOT NULL,
-            capabilities TEXT NOT NULL,
-            verify_key   BLOB NOT NULL UNIQUE,
-            sealing_key  BLOB NOT NULL,
-            mailbox      BLOB NOT NULL UNIQUE,
-            version      INTEGER NOT NULL,
-            counter      INTEGER NOT NULL DEFAULT 0,
-            enrolled_at  INTEGER NOT NULL,
-            last_seen_at INTEGER,
-            lost_at      INTEGER,
-            revoked_at   INTEGER
-        ) STRICT""",
-        # Everything that ever happened to a device (NIST SP 800-63B: a record of all
-        # authenticators ever bound).
-        """CREATE TABLE device_events (
-            seq       INTEGER PRIMARY KEY AUTOINCREMENT,
-            at        INTEGER NOT NULL,
-            device_id BLOB NOT NULL,
-            event     TEXT NOT NULL,
-            actor_uid INTEGER NOT NULL,
-            detail    TEXT NOT NULL
-        ) STRICT""",
-        # Enrollment tickets, by the digest of what was printed.
-        """CREATE TABLE tickets (
-            digest      BLOB PRIMARY KEY,
-            user        TEXT NOT NULL,
-            uid         INTEGER NOT NULL,
-            made_at     INTEGER NOT NULL,
-            expires_at  INTEGER NOT NULL,
-            admitted_at INTEGER,
-            enrolled_at INTEGER
-        ) STRICT""",
-        # hash = SHA-256(previous || record); the first previous is 32 zero bytes.
-        """CREATE TABLE audit (
-            seq      INTEGER PRIMARY KEY,
-            record   BLOB NOT NULL,
-            previous BLOB NOT NULL,
-            hash     BLOB NOT NULL UNIQUE
-        ) STRICT""",
-        """CREATE TRIGGER device_events_stay BEFORE UPDATE ON device_events
-           BEGIN SELECT RAISE(ABORT, 'device_events only grow'); END""",
-        """CREATE TRIGGER device_events_remain BEFORE DELETE ON device_events
-           BEGIN SELECT RAISE(ABORT, 'device_events only grow'); END""",
-        """CREATE TRIGGER audit_stays BEFORE UPDATE ON audit
-           BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END""",
-        """CREATE TRIGGER audit_remains BEFORE DELETE ON audit
-           BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END""",
-        # REPLACE deletes without asking the triggers above.
-        """CREATE TRIGGER device_events_keep BEFORE INSERT ON device_events
-           WHEN EXISTS (SELECT 1 FROM device_events WHERE seq = NEW.seq)
-           BEGIN SELECT RAISE(ABORT, 'device_events only grow'); END""",
-        """CREATE TRIGGER audit_keeps BEFORE INSERT ON audit
-           WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.seq OR hash = NEW.hash)
-           BEGIN SELECT RAISE(ABORT, 'the audit only grows'); END""",
-    ),
-    (
-        # Accounts whose devices are not asked until then.
-        """CREATE TABLE mutes (
-            user  TEXT NOT NULL,
-            uid   INTEGER NOT NULL,
-            until INTEGER NOT NULL,
-            PRIMARY KEY (user, uid)
-        ) STRICT""",
-    ),
-)
+from pushmfa.errors import DamagedError, StoreError
+from pushmfa.store.database import Database, MakeRoom, open_database
+from pushmfa.store.host_copy import copy_registry
+from pushmfa.store.host_schema import MIGRATIONS, REGISTRY_TABLES
+from pushmfa.terms import MAX_EPOCH
 
 
 class DeviceRow(NamedTuple):
@@ -139,20 +66,111 @@ class AuditRow(NamedTuple):
     hash: bytes
 
 
+class HostRow(NamedTuple):
+    """What this state is of."""
+
+    host_id: bytes
+    machine: bytes | None
+    """What stands for the machine (16 bytes); None if it had no id."""
+    epoch: int
+    """How often the devices changed; it never goes back."""
+    seen: int
+    """The highest epoch that a device proved to have seen."""
+
+
 class HostStore:
     """The daemon's database; every method raises StoreError and no other error."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.path = database.path
+        self.after_change: Callable[[], None] = lambda: None
+        """Is called when the devices have changed, after it is on the disk."""
 
     @classmethod
-    def open(cls, path: Path) -> "HostStore":
-        """Open or make the file; what was told to anybody survives a power failure."""
-        return cls(open_database(path, MIGRATIONS, synchronous="FULL"))
+    def open(cls, path: Path, make_room: MakeRoom | None = None) -> "HostStore":
+        """Open or make the file; what was told to anybody survives a power failure.
+
+        On a full disk make_room is asked for room.
+        """
+        return cls(
+            open_database(path, MIGRATIONS, synchronous="FULL", make_room=make_room)
+        )
+
+    def watch(self, on_failure: Callable[[StoreError], None]) -> None:
+        """Have on_failure hear of every error before it is raised."""
+        self._database.on_failure = on_failure
 
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    # --- the state as a whole ---
+
+    def load_host(self) -> HostRow | None:
+        """Return what this state is of, None if it was never bound to a host."""
+        row = self._database.query_one("SELECT host_id, machine, epoch, seen FROM host")
+        return None if row is None else HostRow(*row)
+
+    def save_host(self, row: HostRow) -> None:
+        """Bind this state to a host, a machine and an epoch."""
+
+        def work() -> None:
+            self._database.execute(
+                "INSERT OR REPLACE INTO host VALUES (1, ?, ?, ?, ?, ?)",
+                (*row, self._registry_digest()),
+            )
+
+        self._database.change(work)
+
+    def note_seen(self, seen: int) -> None:
+        """Note the highest epoch that a device proved to have seen."""
+        self._database.execute("UPDATE host SET seen = max(seen, ?)", (seen,))
+
+    def verify(self) -> None:
+        """Return if what a login depends on is as it was written, else DamagedError.
+
+        SQLite finds broken pages, the digest a changed bit in a device (attack or
+        bad memory: a revoked one would be active again).
+        """
+        for table in REGISTRY_TABLES:
+            found = self._database.query(f"PRAGMA integrity_check({table})")
+            if found != [("ok",)]:
+                raise DamagedError(f"{self.path}: {table}: {found[0][0]}")
+        row = self._database.query_one("SELECT registry FROM host")
+        if row is not None and row[0] != self._registry_digest():
+            raise DamagedError(f"{self.path}: a device is not as it was written")
+        # The end of the audit too: the next row is written behind it.
+        self.last_audit()
+
+    def probe(self) -> None:
+        """Write something, or raise what keeps the disk from taking it."""
+        self._database.execute("UPDATE host SET one = one")
+
+    def back_up(self, target: Path) -> None:
+        """Write a consistent copy of everything to target."""
+        self._database.back_up(target)
+
+    def copy_registry(self, target: Path) -> None:
+        """Write all but the audit to target, over what was there."""
+        copy_registry(self._database, target)
+
+    def _registry_digest(self) -> bytes:
+        return registry_digest(self.load_devices())
+
+    def _change_devices(self, work: Callable[[], None], *, is_factor: bool) -> None:
+        """Do work, raise the epoch if it changed factors, and renew the digest."""
+
+        def whole() -> None:
+            work()
+            self._database.execute(
+                "UPDATE host SET registry = ?, epoch = min(epoch + ?, ?)",
+                (self._registry_digest(), int(is_factor), MAX_EPOCH),
+            )
+
+        self._database.verify_in_place()
+        self._database.change(whole)
+        self.after_change()
 
     # --- devices ---
 
@@ -167,15 +185,19 @@ class HostStore:
     def add_device(self, row: DeviceRow, event: EventRow) -> None:
         """Write a new device and its first event."""
         marks = ", ".join("?" * len(row))
-        with self._database.transaction():
+
+        def work() -> None:
             self._database.execute(f"INSERT INTO devices VALUES ({marks})", row)  # noqa: S608  only question marks
             self._add_event(event)
+
+        self._change_devices(work, is_factor=True)
 
     def set_device_time(self, column: str, at: int, event: EventRow) -> None:
         """Set lost_at or revoked_at of event's device, once, with its event."""
         if column not in ("lost_at", "revoked_at"):
             raise ValueError(column)
-        with self._database.transaction():
+
+        def work() -> None:
             changed = self._database.execute(
                 f"UPDATE devices SET {column} = ? WHERE device_id = ? AND {column} IS NULL",  # noqa: S608, E501  one of two names, checked above; splitting SQL hides it
                 (at, event.device_id),
@@ -184,14 +206,19 @@ class HostStore:
                 raise StoreError("the device has that state already")
             self._add_event(event)
 
+        self._change_devices(work, is_factor=True)
+
     def set_device_label(self, label: str, event: EventRow) -> None:
         """Rename event's device, with its event."""
-        with self._database.transaction():
+
+        def work() -> None:
             self._database.execute(
                 "UPDATE devices SET label = ? WHERE device_id = ?",
                 (label, event.device_id),
             )
             self._add_event(event)
+
+        self._change_devices(work, is_factor=False)
 
     def set_device_seen(self, device_id: bytes, at: int, counter: int) -> None:
         """Note when a device last answered, and its counter."""
@@ -221,9 +248,12 @@ class HostStore:
 
     def add_ticket(self, row: TicketRow) -> None:
         """Write a new ticket in place of the account's older ones."""
-        with self._database.transaction():
+
+        def work() -> None:
             self._database.execute("DELETE FROM tickets WHERE uid = ?", (row.uid,))
             self._database.execute("INSERT INTO tickets VALUES (?,?,?,?,?,?,?)", row)
+
+        self._database.change(work)
 
     def find_ticket(self, digest: bytes) -> TicketRow | None:
         """Return the ticket with this digest, if there is one."""
@@ -255,6 +285,7 @@ class HostStore:
 
     def append_audit(self, row: AuditRow) -> None:
         """Write the next row of the audit; it is on disk when this returns."""
+        self._database.verify_in_place()
         self._database.execute("INSERT INTO audit VALUES (?, ?, ?, ?)", row)
 
     def last_audit(self) -> AuditRow | None:
@@ -298,3 +329,11 @@ class HostStore:
         self._database.execute(
             "DELETE FROM mutes WHERE user = ? AND uid = ?", (user, uid)
         )
+
+
+def registry_digest(devices: Iterable[DeviceRow]) -> bytes:
+    """Return the digest (32 bytes) of all devices but for when they last answered."""
+    lines = sorted(
+        repr(tuple(row._replace(counter=0, last_seen_at=None))) for row in devices
+    )
+    return hashlib.sha256("\n".join(lines).encode()).digest()

@@ -20,10 +20,11 @@ from pushmfa.daemon import acceptor, names
 from pushmfa.daemon.audit import AttemptRecord, Record, decode_record
 from pushmfa.daemon.clock import Clock
 from pushmfa.daemon.identity import load_host
-from pushmfa.daemon.main import DATABASE_NAME, Daemon
+from pushmfa.daemon.main import Daemon
 from pushmfa.daemon.peer import Peer, peer_of
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.sockets import Listeners, open_listeners
+from pushmfa.daemon.state import DATABASE_NAME
 from pushmfa.login.moment import Moment
 from pushmfa.login.policy import Account
 from pushmfa.relay.limits import Rate, RelayLimits
@@ -177,10 +178,16 @@ def _put(
 class World:
     """One relay, one host, its devices."""
 
-    def __init__(self, folder: Path, relay_url: str, config: HostConfig | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        relay_url: str,
+        config: HostConfig | None,
+        kind: type[RunningHost],
+    ) -> None:
         self.folder = folder
         self.relay_url = relay_url
-        self.host = RunningHost(folder / "host", relay_url, config)
+        self.host = kind(folder / "host", relay_url, config)
         self.devices: list[TestDevice] = []
         self.relay: Relay | None = None
 
@@ -214,6 +221,7 @@ async def world(
     people: Iterable[str] = (),
     has_relay: bool = True,
     starts: bool = True,
+    kind: type[RunningHost] = RunningHost,
 ) -> AsyncIterator[World]:
     """Give a host with devices, each (user, label), whose links are ready.
 
@@ -231,7 +239,7 @@ async def world(
         web_origin="http://localhost",
         login=login or LoginSettings(),
     )
-    it = World(folder, url, config(base))
+    it = World(folder, url, config(base), kind)
     for user, label in devices:
         it.enroll(user, label)
     with _accounts_patched():

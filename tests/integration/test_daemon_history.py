@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pushmfa.daemon.main import DATABASE_NAME
+from pushmfa.daemon.state import DATABASE_NAME
 from pushmfa.errors import NotPermittedError
 from pushmfa.login.chain import FIRST, chain
 from pushmfa.wire.control_audit import AuditEntry

@@ -9,13 +9,13 @@ import pytest
 
 from pushmfa.errors import StoreError
 from pushmfa.store.host_rows import (
-    MIGRATIONS,
     AuditRow,
     DeviceRow,
     EventRow,
     HostStore,
     TicketRow,
 )
+from pushmfa.store.host_schema import MIGRATIONS
 
 
 def device_row(letter: bytes = b"d", **changes: object) -> DeviceRow:

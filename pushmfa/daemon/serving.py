@@ -1,0 +1,89 @@
+"""Serves logins as long as the state is in order, and the reason why not otherwise."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from pushmfa.daemon.health import Health
+from pushmfa.daemon.identity import FILE_NAME, load_host
+from pushmfa.daemon.post import Host
+from pushmfa.daemon.refusing import Refusing
+from pushmfa.daemon.sockets import Listeners
+from pushmfa.daemon.state import (
+    RESERVE_NAME,
+    Place,
+    State,
+    locked,
+    mark_damaged,
+    open_state,
+)
+from pushmfa.daemon.trouble import Trouble, TroubleError, of_error
+from pushmfa.errors import PushmfaError, UnwritableError
+from pushmfa.store.reserve import Reserve
+
+Run = Callable[[State, Health], Awaitable[None]]
+"""Serves logins with a state until it is told to stop, or until the health's end."""
+
+
+async def serve(
+    place: Place, listeners: Listeners, stop: asyncio.Event, run: Run
+) -> None:
+    """Serve until stop is set.
+
+    StoreError for a state that others may read, or of a newer release; UsageError if
+    somebody else uses it.
+    """
+    while not stop.is_set():
+        found = await _serve_state(place, run)
+        if found is not None:
+            await _refuse(place, listeners, stop, found)
+
+
+async def _serve_state(place: Place, run: Run) -> Trouble | None:
+    """Serve logins; return why no login can be taken, None after the stop."""
+    health = Health(Reserve(place.folder / RESERVE_NAME))
+    try:
+        with locked(place.folder):
+            state = open_state(place, health)
+            try:
+                await run(state, health)
+            finally:
+                state.store.close()
+        found = health.lasting
+    except TroubleError as error:
+        found = error.trouble
+    except UnwritableError as error:
+        found = of_error(error)
+    if found is not None and found.damage:
+        mark_damaged(place.folder, found.damage)
+    return found
+
+
+async def _refuse(
+    place: Place, listeners: Listeners, stop: asyncio.Event, found: Trouble
+) -> None:
+    """Say what was found until it is over, or something else is wrong."""
+    # Without the lock: `pushmfa host` can set it right meanwhile.
+    refusing = Refusing(
+        listeners, found, lambda: _look(place) != found, _keys_of(place)
+    )
+    await refusing.serve(stop)
+
+
+def _look(place: Place) -> Trouble | None:
+    """Return what is wrong now, None if all is well."""
+    try:
+        with locked(place.folder, patience=0):
+            open_state(place, Health()).store.close()
+    except TroubleError as error:
+        return error.trouble
+    except PushmfaError as error:
+        return of_error(error) if isinstance(error, UnwritableError) else None
+    return None
+
+
+def _keys_of(place: Place) -> Host | None:
+    with suppress(PushmfaError):
+        if (place.folder / FILE_NAME).exists():
+            return load_host(place.folder, place.name)
+    return None

@@ -1,0 +1,38 @@
+"""The automatic copy of the registry: what is left when the database is not."""
+
+import os
+from pathlib import Path
+
+from pushmfa.store.database import Database, open_database
+from pushmfa.store.failures import translated
+from pushmfa.store.host_schema import MIGRATIONS, REGISTRY_TABLES
+
+
+def copy_registry(source: Database, target: Path) -> None:
+    """Write all tables but the audit to target, over what was there.
+
+    A file of the same form, whole or not at all. SQLite's own backup would copy the
+    audit too, which can be a thousand times as long.
+    """
+    unfinished = target.with_name(target.name + ".tmp")
+    with translated(unfinished):
+        unfinished.unlink(missing_ok=True)
+    copy = open_database(unfinished, MIGRATIONS, synchronous="FULL")
+    try:
+        with copy.transaction():
+            for table in REGISTRY_TABLES:
+                rows = source.query(f"SELECT * FROM {table}")  # noqa: S608  names of ours
+                put_rows(copy, table, rows)
+        # One file, without a log beside it.
+        copy.query("PRAGMA journal_mode=DELETE")
+    finally:
+        copy.close()
+    with translated(target):
+        os.replace(unfinished, target)
+
+
+def put_rows(target: Database, table: str, rows: list[tuple[object, ...]]) -> None:
+    """Insert rows of all columns into a table of ours."""
+    if rows:
+        marks = ", ".join("?" * len(rows[0]))
+        target.execute_many(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608  a name of ours and question marks
