@@ -5,7 +5,7 @@ PYTHON := /usr/bin/python3
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 APT_BUILD := gcc libc6-dev libpam0g-dev python3-venv
 APT := $(APT_BUILD) bash ca-certificates clang git groff-base libclang-rt-dev \
-       login openssh-client openssh-server openssl passwd rsync strace sudo systemd \
+       login openssh-client openssh-server openssl passwd rsync spin strace sudo systemd \
        util-linux valgrind
 BIN := .venv/bin
 MODULE := build/pam_pushmfa.so
@@ -13,14 +13,15 @@ SOURCES := pushmfa tests hatch_build.py
 JOBS ?= auto
 
 .PHONY: build dist demo test check format lint types imports c-check vectors vectors-check \
-        unit integration e2e pam-tests module install uninstall install-needs lock clean
+        unit integration e2e models models-check pam-tests module install uninstall \
+        install-needs lock clean
 
 # The whole system in a sandbox: try it, or DEMO=auto and watch it play by itself.
 demo: install-needs module
 	$(SUDO) $(BIN)/pushmfa demo --module $(MODULE) $(if $(filter auto,$(DEMO)),--auto)
 
 # Everything: what CI runs is what people run.
-test: check vectors-check unit pam-tests integration e2e
+test: check vectors-check unit pam-tests integration models-check e2e
 
 check: install-needs lint types imports c-check
 
@@ -57,6 +58,13 @@ pam-tests: install-needs
 
 integration: install-needs build
 	$(BIN)/pytest -q -n $(JOBS) tests/integration
+
+# The protocol's models: full size (`make models`), and as small as CI has time for.
+models: install-needs
+	PUSHMFA_MODELS=full $(BIN)/pytest -q -s tests/model
+
+models-check: install-needs
+	$(BIN)/pytest -q -n $(JOBS) tests/model
 
 e2e: install-needs module
 	$(SUDO) $(BIN)/pytest -q -n 3 --dist loadfile tests/e2e
