@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+from collections import OrderedDict
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Final, Protocol
@@ -67,6 +68,8 @@ class ControlServer:
 
     def __init__(self, listener: socket.socket, commands: Commands) -> None:
         self._commands = commands
+        self._idle: OrderedDict[Caller, None] = OrderedDict()
+        """Callers for whom nothing is being done, but root; the oldest first."""
         self._acceptor = Acceptor(
             "control.sock", listener, self._refusal_of, self._serve
         )
@@ -90,9 +93,23 @@ class ControlServer:
             return _FOREIGN
         connected = self._acceptor.connected
         of_others = connected.total() - connected[0]
-        if connected[peer.uid] < MAX_OF_ONE_UID and of_others < MAX_CONNECTIONS:
+        if connected[peer.uid] >= MAX_OF_ONE_UID:
+            return _TOO_MANY
+        if of_others < MAX_CONNECTIONS or self._end_oldest_idle():
             return None
         return _TOO_MANY
+
+    def _end_oldest_idle(self) -> bool:
+        """Make a place; False if everybody who has one is being served.
+
+        Attack: one person has thousands of uids (subuid(5)), each with its own share,
+        and asks nothing. Whoever asks at once is never the oldest.
+        """
+        if not self._idle:
+            return False
+        caller, _ = self._idle.popitem(last=False)
+        caller.leave(_TOO_MANY)
+        return True
 
     async def _serve(self, connection: socket.socket, peer: Peer) -> None:
         reader = asyncio.StreamReader(limit=MAX_LINE)
@@ -103,15 +120,23 @@ class ControlServer:
         # what a caller does not take is not kept.
         transport.set_write_buffer_limits(high=0)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        caller = Caller(reader, writer)
         try:
-            await self._converse(Caller(reader, writer), peer)
+            self._note_idle(caller, peer)
+            await self._converse(caller, peer)
         finally:
+            self._idle.pop(caller, None)
             transport.abort()
+
+    def _note_idle(self, caller: "Caller", peer: Peer) -> None:
+        if peer.uid != 0:
+            self._idle[caller] = None
 
     async def _converse(self, caller: "Caller", peer: Peer) -> None:
         try:
             async with asyncio.timeout(REQUEST_DEADLINE):
                 request = await caller.receive()
+            self._idle.pop(caller, None)
             reply = await caller.unless_gone(
                 self._commands.run(request, peer.uid, caller)
             )
@@ -128,6 +153,8 @@ class ControlServer:
             )
         except PushmfaError as error:
             reply = failure_of(error)
+        # A caller who does not take its reply is idle as well.
+        self._note_idle(caller, peer)
         await caller.send(reply)
 
 
@@ -140,6 +167,11 @@ class Caller(Exchange):
         self._reader = reader
         self._writer = writer
         self._lines: asyncio.Queue[bytes] = asyncio.Queue(1)
+
+    def leave(self, said: bytes) -> None:
+        """End the connection, with last words."""
+        self._writer.write(said)
+        self._writer.transport.abort()
 
     async def receive(self) -> Request:
         """Return the first request, before `unless_gone`."""

@@ -10,6 +10,7 @@ from pushmfa.daemon.conversation import Conversation
 from pushmfa.daemon.front import Front
 from pushmfa.daemon.module import ModuleConnection
 from pushmfa.daemon.peer import Peer
+from pushmfa.daemon.sources import MAX_PLACES
 from pushmfa.daemon.terminal import HangUpError
 from pushmfa.errors import MalformedError, PushmfaError
 from pushmfa.terms import Verdict
@@ -17,8 +18,8 @@ from pushmfa.wire.local import encode_verdict
 
 log = logging.getLogger("pushmfa.daemon")
 
-MAX_CONNECTIONS: Final = 1_000
-"""Logins at the same time, of all users; more are refused at once."""
+MAX_CONNECTIONS: Final = MAX_PLACES + 100
+"""Also those that have not said yet whose login it is; more are refused at once."""
 
 _REFUSED: Final = "pushmfa: not available; this login is refused."
 _NOTHING_SAID: Final = b""

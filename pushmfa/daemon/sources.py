@@ -1,7 +1,7 @@
 """Where logins come from, and how many of one source wait: nobody takes every place.
 
-Attack: one user of this machine, or one address, begins a thousand logins that wait;
-then nobody else finds a place at pam.sock.
+Attack: one user of this machine, or one address, or several together, begin a thousand
+logins that wait; then nobody else finds a place at pam.sock.
 """
 
 from collections import Counter
@@ -16,6 +16,16 @@ from pushmfa.wire.local import Request
 MAX_OF_ONE_SOURCE: Final = 250
 """A quarter of all; more than sshd lets wait at once (MaxStartups)."""
 
+MAX_PLACES: Final = 1_000
+"""Logins at the same time, of all sources."""
+
+_FREE_FOR_ONE: Final = 3
+"""A source may have as many places as a third of those that are free: one alone 225,
+four together 128 each."""
+
+_KEPT_FREE: Final = 10
+"""One in so many places is for sources that have none yet."""
+
 _CUSTOMER_BITS: Final = 64
 """Of an IPv6 address: what is left of them one customer can change at will."""
 
@@ -29,7 +39,7 @@ class Sources:
     @contextmanager
     def place(self, source: str) -> Iterator[bool]:
         """Give source a place while the block runs; False if it has its share."""
-        if self._waiting[source] >= MAX_OF_ONE_SOURCE:
+        if not self._has_place(source):
             yield False
             return
         self._waiting[source] += 1
@@ -39,6 +49,14 @@ class Sources:
             self._waiting[source] -= 1
             if not self._waiting[source]:
                 del self._waiting[source]
+
+    def _has_place(self, source: str) -> bool:
+        free = MAX_PLACES - self._waiting.total()
+        has = self._waiting.get(source, 0)
+        if not has:
+            return free > 0
+        shared = free - MAX_PLACES // _KEPT_FREE
+        return has < min(MAX_OF_ONE_SOURCE, shared // _FREE_FOR_ONE)
 
 
 def source_of(request: Request) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pushmfa.config.model import LoginSettings
-from pushmfa.daemon import names, sources
+from pushmfa.daemon import control_server, names, sources
 from pushmfa.daemon.audit import AttemptRecord, RefusalsRecord
 from pushmfa.daemon.refusals import MAX_SOURCES
 from pushmfa.daemon.standing import MAX_RESTING
@@ -104,6 +104,48 @@ async def test_attack_one_source_takes_every_place(
         await asyncio.sleep(0.05)
         again = await Module.begin(w.host.run, flood(5))
         assert b"pushmfa: enter" in await again.hear()
+
+
+@scene
+async def test_attack_several_sources_together_take_every_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each gets less when there is little; who comes from elsewhere finds a place."""
+    monkeypatch.setattr(sources, "MAX_PLACES", 40)
+    async with world(tmp_path, PIXEL) as w:
+        places = 0
+        for source in range(12):
+            for _ in range(40):
+                conn = new_connection(f"192.0.2.{source + 20}")
+                module = await w.host.log_in(user="x", methods=None, conn=conn)
+                heard = await module.hear()
+                if heard.startswith(b"Vthrottled"):
+                    break
+                places += 1
+        assert 30 < places < 40  # not all that they asked for, nor too few
+        await (await w.host.log_in()).number()
+
+
+@scene
+async def test_attack_thousands_of_uids_take_every_place_and_ask_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """subuid(5) gives every person 65,536: each connects, sends half, takes nothing."""
+    monkeypatch.setattr(control_server, "MAX_CONNECTIONS", 8)
+    async with world(tmp_path, PIXEL) as w, AsyncExitStack() as stack:
+        callers = []
+        for number in range(40):
+            caller_uid.append(100_000 + number)
+            caller = await stack.enter_async_context(calling(w.host.run))
+            caller.send_raw(b'{"type":"hea')
+            callers.append(caller)
+            served = w.host.daemon._control._acceptor.connected
+            await until(lambda: served.total() <= 8)  # noqa: B023  awaited here
+        assert (await callers[0].hear())["kind"] == "limit"
+        caller_uid.append(accounts["alice"])
+        async with calling(w.host.run) as owner:
+            owner.send("list-devices", user=None)
+            assert (await owner.hear())["devices"][0]["label"] == "Pixel"
 
 
 @scene

@@ -42,7 +42,7 @@ def broken_property(variant: Variant, said: str) -> str:
     """
     source = (HERE / f"{variant.model}.pml").read_text("utf-8")
     numbers = dict(re.findall(r"#define (\w+) +(\d+)\b", source))
-    names = {
+    names: dict[str, str] = {
         _bare(assertion, numbers): name
         for assertion, name in re.findall(r"assert\((.*)\);? +/\* (\w\d) \*/", source)
     }
