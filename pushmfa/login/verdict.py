@@ -4,6 +4,9 @@ Everything that can go wrong up to the number raises and closes nothing: else wh
 reaches the relay could cancel logins. What is left is `judge`: denial, wrong number
 or approval. Compare-and-set is `attempt.close`; lock, audit and reply are the
 daemon's.
+
+Each check is a function of its own, so that a test can take it away alone and show
+what gets through then (tests/fakes).
 """
 
 import hashlib
@@ -29,7 +32,7 @@ from pushmfa.terms import (
     Verification,
     VerificationRequired,
 )
-from pushmfa.wire.payload import Answer, decode_answer, decode_to_host
+from pushmfa.wire.payload import Answer, ToHost, decode_answer, decode_to_host
 
 _DIGITS: Final = re.compile(r"[0-9]{2,8}", re.ASCII)
 
@@ -51,33 +54,67 @@ def open_answer(
     device is the one recorded for the mailbox that the envelope came from. Raises
     VerificationError, SealError or MalformedError.
     """
-    # (1) Size and type: the decoders of frame and payload.
-    # (2) The device is active now: one that was revoked while the attempt waited is
-    #     refused (attack: the thief answers before the card disappears).
+    # (1) Size and type: the decoders of frame, payload and statement.
+    verify_active(device)  # (2)
+    verify_recipient(recipient, host)
+    payload = decode_to_host(open_sealed(sealed, device, host))  # (3)
+    verify_signed(payload, device)  # (4)
+    answer = decode_answer(payload.statement)  # (5) Only now these bytes are parsed.
+    verify_version(answer, device)
+    verify_assertion(payload)
+    verify_fields(answer)
+    return answer
+
+
+def verify_active(device: Device) -> None:
+    """Return if device is active now.
+
+    Attack: it was revoked while the attempt waited, and the thief answers before the
+    card disappears.
+    """
     if not device.is_active():
         raise VerificationError("the device is revoked or reported lost")
+
+
+def verify_recipient(recipient: MailboxId, host: HostKeys) -> None:
+    """Return if the envelope is for this host."""
     if recipient != host.mailbox:
         raise VerificationError("the envelope is for another mailbox")
-    # (3) It opens, with the names recorded for these mailboxes and no others (attack:
-    #     the relay delivers one device's answer as another's).
+
+
+def open_sealed(sealed: bytes, device: Device, host: HostKeys) -> bytes:
+    """Return the payload: it opens with the names recorded for these mailboxes only.
+
+    Attack: the relay delivers one device's answer as another's. SealError.
+    """
     info = sealing_info(
         Direction.TO_HOST, host.host_id, device.device_id, device.mailbox, host.mailbox
     )
-    payload = decode_to_host(host.opener.open(info, sealed))
-    # (4) The device signed these very bytes, as an answer and as nothing else.
+    return host.opener.open(info, sealed)
+
+
+def verify_signed(payload: ToHost, device: Device) -> None:
+    """Return if device signed these very bytes, as an answer and as nothing else.
+
+    Attack: whoever knows the host's public key seals an approval of his own.
+    """
     verify_signature(
         device.verify_key, Label.ANSWER, payload.statement, payload.signature
     )
-    # (5) Only now they are parsed.
-    answer = decode_answer(payload.statement)
+
+
+def verify_version(answer: Answer, device: Device) -> None:
+    """Return if the version is known here and not below the recorded one."""
     if not device.version <= answer.version <= PROTOCOL_VERSION:
         raise VerificationError(
             "the answer is of a version below the recorded one, or not known here"
         )
+
+
+def verify_assertion(payload: ToHost) -> None:
+    """Return if there is no assertion: this version would not verify one."""
     if payload.assertion is not None:
         raise VerificationError("an assertion in an answer of this version")
-    verify_fields(answer)
-    return answer
 
 
 def verify_fields(answer: Answer) -> None:
@@ -101,43 +138,90 @@ def verify_answer(
     attempt is the one with the answer's challenge id, if there is one; the caller
     holds its lock. Raises VerificationError.
     """
-    # (6) It is for this host (attack: an answer given to one host, sent to another).
+    verify_host(answer, host_id)  # (6)
+    attempt = verify_known(attempt)  # (7)
+    verify_pending(answer, attempt)
+    verify_addressed(answer, attempt, device)  # (8)
+    verify_account(answer, attempt, device)
+    verify_digest(answer, attempt, device)  # (9)
+    verify_in_time(attempt, now)  # (10)
+    verify_holder(answer, attempt)  # (11)
+    verify_grant(answer, attempt)
+    return attempt
+
+
+def verify_host(answer: Answer, host_id: HostId) -> None:
+    """Return if answer is for this host.
+
+    Attack: an answer given to one host is taken to another.
+    """
     if answer.host_id != host_id:
         raise VerificationError("the answer is for another host")
-    # (7) The challenge waits: not unknown, not of before a restart, not ended.
+
+
+def verify_known(attempt: Attempt | None) -> Attempt:
+    """Return attempt, if there is one with the answer's challenge id.
+
+    There is none after its end, and none of before a restart.
+    """
     if attempt is None:
         raise VerificationError("the challenge is not known here")
+    return attempt
+
+
+def verify_pending(answer: Answer, attempt: Attempt) -> None:
+    """Return if attempt is the one that answer names, and waits."""
     if answer.challenge_id != attempt.challenge_id or not attempt.is_pending():
         raise VerificationError("the attempt has ended")
-    _verify_addressed(answer, attempt, device)
-    # (10) In time, by both clocks.
+
+
+def verify_addressed(answer: Answer, attempt: Attempt, device: Device) -> None:
+    """Return if device was asked, and says that it is itself."""
+    if answer.device_id != device.device_id or device.device_id not in attempt.digests:
+        raise VerificationError("the device was not asked")
+
+
+def verify_account(answer: Answer, attempt: Attempt, device: Device) -> None:
+    """Return if answer and device are those of the account that was asked.
+
+    Attack: the device of another user answers, or that of an account that was made
+    again with the name of an old one.
+    """
+    if answer.approver != attempt.approver or device.user != attempt.approver:
+        raise VerificationError("the answer is another account's")
+    if device.uid != attempt.approver_uid:
+        raise VerificationError("the device is of an account with another uid")
+
+
+def verify_digest(answer: Answer, attempt: Attempt, device: Device) -> None:
+    """Return if device saw what was asked: service, command, address and the rest."""
+    if answer.challenge_sha256 != attempt.digests.get(device.device_id):
+        raise VerificationError("the answer is to another text of the challenge")
+
+
+def verify_in_time(attempt: Attempt, now: Moment) -> None:
+    """Return if attempt has not expired, by either clock."""
     if attempt.is_expired(now):
         raise VerificationError("the answer came too late")
-    # (11) Of an approval: the holder was verified if that was asked, and took no more
-    #      than offered. A denial needs nothing: deny means deny.
+
+
+def verify_holder(answer: Answer, attempt: Attempt) -> None:
+    """Return if the device verified its holder where that was asked.
+
+    A denial needs nothing: deny means deny.
+    """
     if (
         answer.decision is Decision.APPROVAL
         and attempt.verification is VerificationRequired.REQUIRED
         and answer.verification is Verification.NONE
     ):
         raise VerificationError("the device did not verify its holder")
+
+
+def verify_grant(answer: Answer, attempt: Attempt) -> None:
+    """Return if answer takes no more than was offered."""
     if answer.grant > attempt.grant_offered:
         raise VerificationError("the answer takes a grant that was not offered")
-    return attempt
-
-
-def _verify_addressed(answer: Answer, attempt: Attempt, device: Device) -> None:
-    # (8) The device was asked, for this account, and says so.
-    digest = attempt.digests.get(device.device_id)
-    if answer.device_id != device.device_id or digest is None:
-        raise VerificationError("the device was not asked")
-    if answer.approver != attempt.approver or device.user != attempt.approver:
-        raise VerificationError("the answer is another account's")
-    if device.uid != attempt.approver_uid:
-        raise VerificationError("the device is of an account with another uid")
-    # (9) It saw what was asked: service, command, address and all the rest.
-    if answer.challenge_sha256 != digest:
-        raise VerificationError("the answer is to another text of the challenge")
 
 
 def judge(answer: Answer, attempt: Attempt, device: Device) -> End:
