@@ -60,6 +60,7 @@ from pushmfa.wire.control_audit import (
     TailAudit,
     VerifyAudit,
 )
+from pushmfa.wire.control_host import BackupDone, BackupPiece, GetBackup
 
 R = TypeVar("R", bound=control.Reply)
 OnNumber = Callable[[control.NumberShown], None]
@@ -78,6 +79,9 @@ VERIFY_TIMEOUT: Final = 600.0
 
 FOREVER: Final = 10.0 * 366 * 86_400
 """Seconds that a row may take to come; the daemon's end is heard at once."""
+
+BACKUP_TIMEOUT: Final = 300.0
+"""Seconds for the daemon to copy a long audit before the first piece comes."""
 
 _UCRED: Final = struct.Struct("3i")
 _HINT_ABSENT: Final = "Is pushmfa running? systemctl status pushmfa"
@@ -253,6 +257,30 @@ class Client:
         kept elsewhere, it shows a later cut.
         """
         return self._ask(VerifyAudit(), AuditVerified, wait=VERIFY_TIMEOUT)
+
+    def back_up(self, on_piece: Callable[[bytes], None]) -> BackupDone:
+        """Have the daemon send a backup of this host, private keys too; root only.
+
+        on_piece gets the bytes of the file, piece by piece; it is complete only if
+        this returns, and then `sha256` is that of all pieces together.
+        """
+        connection = self._connect()
+        try:
+            connection.send(GetBackup())
+            while True:
+                match connection.receive(BACKUP_TIMEOUT):
+                    case BackupPiece() as piece:
+                        on_piece(piece.data)
+                    case BackupDone() as done:
+                        return done
+                    case control.Failure() as failure:
+                        raise control.error_of(failure)
+                    case other:
+                        raise MalformedError(
+                            f"the daemon answered {type(other).__name__}, not a piece"
+                        )
+        finally:
+            self.close()
 
     # --- attempts -------------------------------------------------------------------
 

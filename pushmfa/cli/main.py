@@ -15,6 +15,7 @@ from pushmfa.cli.demo import demo
 from pushmfa.cli.device import device
 from pushmfa.cli.devices import devices
 from pushmfa.cli.enroll import enroll
+from pushmfa.cli.host import host
 from pushmfa.cli.mute import mute, unlock
 from pushmfa.cli.options import config_option, examples
 from pushmfa.cli.program import Program
@@ -49,6 +50,7 @@ for _command in (
     mute,
     unlock,
     audit,
+    host,
     device,
     daemon,
     relay,

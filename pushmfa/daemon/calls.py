@@ -5,9 +5,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, NoReturn, Protocol
 
-from pushmfa.daemon.audit import SCHEMA, ActRecord, Audit
+from pushmfa.daemon.audit import SCHEMA, ActRecord, Audit, StateRecord
 from pushmfa.daemon.challenges import Context, labels_of
 from pushmfa.daemon.clock import Clock
 from pushmfa.daemon.health import Health
@@ -78,6 +79,7 @@ class Parts:
     """As in `Front`."""
     relays: Callable[[], tuple[control.RelayInfo, ...]]
     health: Health
+    database: Path
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,21 @@ def write_act(parts: Parts, call: Call, act: str, device: Device | None) -> None
             device_id=device.device_id if device else None,
             device_label=device.label if device else None,
             attempt_id=None,
+        )
+    )
+
+
+def write_state_act(parts: Parts, act: str, detail: str) -> None:
+    """Write down what root did with the state as a whole; StoreError."""
+    parts.audit.append(
+        StateRecord(
+            schema=SCHEMA,
+            at=int(parts.clock.now().wall),
+            act=act,
+            detail=detail,
+            epoch=parts.registry.counter,
+            seen=None,
+            device_id=None,
         )
     )
 

@@ -8,6 +8,7 @@ from pushmfa.daemon import (
     control_audit,
     control_devices,
     control_enrollment,
+    control_host,
 )
 from pushmfa.daemon.calls import Call, Exchange, Parts, refuse
 from pushmfa.daemon.control_status import status_of
@@ -21,6 +22,7 @@ from pushmfa.text import make_harmless
 from pushmfa.wire import control
 from pushmfa.wire.control_account import Mute, StartConfirm, Unlock
 from pushmfa.wire.control_audit import TailAudit, VerifyAudit
+from pushmfa.wire.control_host import GetBackup
 
 MONITOR_GROUP: Final = "pushmfa-monitor"
 
@@ -60,6 +62,9 @@ class Commands:
         if isinstance(request, VerifyAudit):
             self._need(Command.AUDIT_ALL, uid)
             return await control_audit.verify(self._parts)
+        if isinstance(request, GetBackup):
+            self._need(Command.HOST_BACKUP, uid)
+            return await control_host.back_up(self._parts, exchange)
         found = _FOR_ACCOUNT.get(type(request))
         if found is None or isinstance(request, control.EnrollCode):
             raise UsageError("this request cannot stand alone")

@@ -230,6 +230,7 @@ class Daemon:
             reach_relay=self._reach_relay,
             relays=self._relays,
             health=self._health,
+            database=self._store.path,
         )
         self._control = ControlServer(self._listeners.control, Commands(parts))
 

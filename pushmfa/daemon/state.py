@@ -13,7 +13,7 @@ mean that it was lost, and not that nobody is enrolled.
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -88,20 +88,30 @@ def open_state(place: Place, health: Health) -> State:
     TroubleError if no login may be taken with it; StoreError if others may read or
     write it, or if it is of a newer release.
     """
+    return _open(place, health, _judge)
+
+
+def open_unjudged(place: Place) -> State:
+    """Return a whole state, also of another machine, or one that was set back."""
+    return _open(place, Health(), lambda _place, _state: None)
+
+
+def _open(place: Place, health: Health, judge: Callable[[Place, State], None]) -> State:
     _verify_whole(place.folder)
     try:
         store = HostStore.open(place.folder / DATABASE_NAME, health.make_room)
     except StoreError as error:
         raise _as_trouble(error) from error
     try:
-        host = _bind(place, store)
+        state = State(_load(place, store), store)
+        judge(place, state)
     except StoreError as error:
         store.close()
         raise _as_trouble(error) from error
     except BaseException:
         store.close()
         raise
-    return State(host, store)
+    return state
 
 
 def mark_damaged(folder: Path, detail: str) -> None:
@@ -133,31 +143,36 @@ def _verify_whole(folder: Path) -> None:
         raise TroubleError(trouble.damaged(detail))
 
 
-def _bind(place: Place, store: HostStore) -> Host:
-    """Return the host whose state this is; TroubleError if it is not this one's."""
-    folder, name, machine = place
+def _load(place: Place, store: HostStore) -> Host:
+    """Return the host whose state this is, its keys made at the first start."""
     store.verify()
     row = store.load_host()
-    path = folder / FILE_NAME
+    path = place.folder / FILE_NAME
     if not path.exists() and (row is not None or store.load_devices()):
         raise TroubleError(trouble.lost_keys(path, "is lost"))
     try:
-        host = load_host(folder, name)
+        host = load_host(place.folder, place.name)
     except DamagedError as error:
         raise TroubleError(trouble.lost_keys(path, "is damaged")) from error
     if row is None:
         # The first start, or the first with this release.
-        store.save_host(HostRow(host.host_id, machine, epoch=1, seen=0))
-        return host
-    if row.host_id != host.host_id:
+        store.save_host(HostRow(host.host_id, place.machine, epoch=1, seen=0))
+    elif row.host_id != host.host_id:
         raise TroubleError(trouble.mixed(path))
+    return host
+
+
+def _judge(place: Place, state: State) -> None:
+    """Return if the state is this machine's, and not known to be an old one."""
+    row, machine = state.store.load_host(), place.machine
+    if row is None:
+        return
     if row.machine is None and machine is not None:
-        store.save_host(row._replace(machine=machine))
+        state.store.save_host(row._replace(machine=machine))
     elif row.machine != machine:
         raise TroubleError(trouble.other_machine(has_id=machine is not None))
     if row.seen > row.epoch:
         raise TroubleError(trouble.rolled_back(row.seen, row.epoch))
-    return host
 
 
 def _as_trouble(error: StoreError) -> StoreError:

@@ -36,6 +36,7 @@ class Command(StrEnum):
     UNLOCK = "unlock"
     AUDIT_OWN = "audit (own)"
     AUDIT_ALL = "audit (all)"
+    HOST_BACKUP = "host backup"
     POLICY = "policy"
 
 
@@ -82,6 +83,7 @@ TABLE: Final[Mapping[Command, Mapping[Caller, Permission]]] = {
         Command.UNLOCK:         (_Y,  _A,   _N,     _N,   _N),
         Command.AUDIT_OWN:      (_Y,  _Y,   _N,     _N,   _N),
         Command.AUDIT_ALL:      (_Y,  _N,   _N,     _N,   _N),
+        Command.HOST_BACKUP:    (_Y,  _N,   _N,     _N,   _N),
         Command.POLICY:         (_Y,  _N,   _N,     _N,   _N),
     }.items()
 }  # fmt: skip

@@ -1,6 +1,8 @@
 """The automatic copy of the registry: what is left when the database is not."""
 
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from pushmfa.store.database import Database, open_database
@@ -29,6 +31,22 @@ def copy_registry(source: Database, target: Path) -> None:
         copy.close()
     with translated(target):
         os.replace(unfinished, target)
+
+
+def copy_whole(path: Path, target: Path) -> None:
+    """Write a consistent copy of the database at path to target; any thread may.
+
+    On a connection of its own, so that the daemon's goes on meanwhile.
+    """
+    with translated(path):
+        target.unlink(missing_ok=True)
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+        with (
+            closing(sqlite3.connect(path)) as source,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
 
 
 def put_rows(target: Database, table: str, rows: list[tuple[object, ...]]) -> None:

@@ -143,13 +143,15 @@ class HostStore:
         # The end of the audit too: the next row is written behind it.
         self.last_audit()
 
+    def verify_pages(self) -> None:
+        """Return if every page is as SQLite wrote it, the audit too; DamagedError."""
+        found = self._database.query("PRAGMA integrity_check(1)")
+        if found != [("ok",)]:
+            raise DamagedError(f"{self.path}: {found[0][0]}")
+
     def probe(self) -> None:
         """Write something, or raise what keeps the disk from taking it."""
         self._database.execute("UPDATE host SET one = one")
-
-    def back_up(self, target: Path) -> None:
-        """Write a consistent copy of everything to target."""
-        self._database.back_up(target)
 
     def copy_registry(self, target: Path) -> None:
         """Write all but the audit to target, over what was there."""

@@ -34,6 +34,7 @@ from pushmfa.wire.control_audit import (
     TailAudit,
     VerifyAudit,
 )
+from pushmfa.wire.control_host import BackupDone, BackupPiece, GetBackup
 from pushmfa.wire.payload import Label, Text, UnixTime
 
 MAX_LINE: Final = 65_536
@@ -267,8 +268,9 @@ Request = (
     | Unlock
     | TailAudit
     | VerifyAudit
+    | GetBackup
 )
-Event = NumberShown | EnrollLink | EnrollClaimed | AuditEntry
+Event = NumberShown | EnrollLink | EnrollClaimed | AuditEntry | BackupPiece
 Reply = (
     Failure
     | Host
@@ -281,6 +283,7 @@ Reply = (
     | Unlocked
     | AuditShown
     | AuditVerified
+    | BackupDone
 )
 
 decode_request: Callable[[bytes], Request] = make_decoder(
