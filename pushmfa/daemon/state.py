@@ -75,7 +75,8 @@ def _wait_for_lock(path: Path, patience: float) -> int:
         if time.monotonic() > deadline:
             raise UsageError(
                 "the state of this host is in use",
-                hint="Stop the daemon first: systemctl stop pushmfa.socket pushmfa"
+                hint="Stop the daemon first: systemctl stop pushmfa-pam.socket"
+                " pushmfa-control.socket pushmfa.service"
                 " (or wait for the other `pushmfa host`).",
             )
         time.sleep(0.05)
