@@ -13,8 +13,8 @@ SOURCES := pushmfa tests hatch_build.py
 JOBS ?= auto
 
 .PHONY: build dist demo test check format lint types imports c-check vectors vectors-check \
-        unit integration e2e models models-check pam-tests module install uninstall \
-        install-needs lock clean
+        unit integration e2e models models-check pam-tests bench-startup module install \
+        uninstall install-needs lock clean
 
 # The whole system in a sandbox: try it, or DEMO=auto and watch it play by itself.
 demo: install-needs module
@@ -68,6 +68,10 @@ models-check: install-needs
 
 e2e: install-needs module
 	$(SUDO) $(BIN)/pytest -q -n 3 --dist loadfile tests/e2e
+
+# How long commands take to start, beside python3 -c 'import click'.
+bench-startup: install-needs
+	$(BIN)/python -m tests.bench.startup
 
 module: $(MODULE)
 

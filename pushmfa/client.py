@@ -38,8 +38,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from pushmfa.config.run_dir import DEFAULT_RUN
 from pushmfa.errors import MalformedError, NotReachableError, UsageError
-from pushmfa.login.confirmation import confirm_text
 from pushmfa.terms import HostId
 from pushmfa.text import make_harmless
 from pushmfa.wire import control
@@ -69,7 +69,6 @@ OnNumber = Callable[[control.NumberShown], None]
 OnLink = Callable[[control.EnrollLink], None]
 AskCode = Callable[[control.EnrollClaimed], str]
 
-DEFAULT_RUN: Final = Path("/run/pushmfa")
 SOCKET_NAME: Final = "control.sock"
 ANSWER_TIMEOUT: Final = 15.0
 """Seconds for whatever the daemon does by itself; waiting for a person comes on top."""
@@ -312,6 +311,8 @@ class Client:
         """
         if lifetime is not None and not MIN_LIFETIME <= lifetime <= MAX_LIFETIME:
             raise UsageError(f"lifetime is {MIN_LIFETIME} to {MAX_LIFETIME} seconds")
+        from pushmfa.login.confirmation import confirm_text
+
         asked = confirm_text(text)
         request = StartConfirm(user=user, text=asked, lifetime=lifetime)
         return self._ask(request, control.AttemptEnded, on_number=on_number)

@@ -1,6 +1,6 @@
 """`pushmfa device`: the terminal authenticator, a second device without a phone."""
 
-import socket
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -112,7 +112,7 @@ def enroll(
     main.enroll(
         link,
         state=_state(context),
-        label=label or socket.gethostname()[:MAX_LABEL],
+        label=label or os.uname().nodename[:MAX_LABEL],
         force=force,
         passphrase=passphrase,
         local_host_id=lambda: _local_host_id(context),

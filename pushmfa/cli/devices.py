@@ -20,9 +20,38 @@ from pushmfa.cli.program import Group
 from pushmfa.errors import UsageError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from pushmfa.wire import control
 
-_device = click.argument("device", callback=limit(MAX_NAME))
+
+def _complete_device(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> "list[CompletionItem]":
+    """Return the devices that can be meant; nothing if the daemon does not say."""
+    from click.shell_completion import CompletionItem
+
+    from pushmfa.cli.objects import device_object
+    from pushmfa.errors import PushmfaError
+
+    found = []
+    try:
+        with open_client(context, timeout=1.0) as client:
+            for device in client.devices().devices:
+                word = device.label
+                # What a shell would split or read otherwise is told by its id.
+                if not word.isascii() or not word.replace("-", "").isalnum():
+                    word = device_object(device)["device_id"][:8]
+                if device.revoked_at is None and word.startswith(incomplete):
+                    found.append(CompletionItem(word, help=output.show(device.label)))
+    except PushmfaError:
+        return []
+    return found
+
+
+_device = click.argument(
+    "device", callback=limit(MAX_NAME), shell_complete=_complete_device
+)
 
 
 @click.group(
@@ -48,15 +77,17 @@ def list_devices(context: click.Context, user: str | None, as_json: bool) -> Non
     """List all devices that the account ever had."""
     with open_client(context) as client:
         found = client.devices(user)
-    from pushmfa.cli.objects import device_object
-
     if as_json:
+        from pushmfa.cli.objects import device_object
+
         values = {
             "user": found.user,
             "devices": [device_object(device) for device in found.devices],
         }
         output.print_json("devices list", ok=True, values=values)
     elif found.devices:
+        from pushmfa.cli.device_table import print_devices
+
         print_devices(found.devices)
     else:
         output.say(f"{output.show(found.user)} has no device. Enroll: pushmfa enroll")
@@ -121,26 +152,6 @@ def lost(context: click.Context, device: str, user: str | None, as_json: bool) -
     with open_client(context) as client:
         done = client.report_lost(device, user)
     _finish("devices lost", done, "is muted: it is not asked any more", as_json)
-
-
-def print_devices(found: "tuple[control.DeviceInfo, ...]") -> None:
-    """Print a table of devices."""
-    from pushmfa.cli.objects import device_object, device_state
-
-    output.print_table(
-        ("DEVICE", "KIND", "STATE", "ENROLLED", "LAST SEEN", "ID"),
-        [
-            (
-                device.label,
-                device.kind.value,
-                device_state(device),
-                output.moment(device.enrolled_at),
-                output.moment(device.last_seen_at),
-                device_object(device)["device_id"][:8],
-            )
-            for device in found
-        ],
-    )
 
 
 def _is_sure(device: str, *, as_json: bool) -> bool:

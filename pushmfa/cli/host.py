@@ -261,7 +261,8 @@ def _change(
 
 
 def _load_config(context: click.Context) -> "HostConfig":
-    from pushmfa.config.host import DEFAULT_PATH, load_host_config
+    from pushmfa.config.host import load_host_config
+    from pushmfa.config.run_dir import DEFAULT_PATH
 
     return load_host_config(config_path(context, DEFAULT_PATH))
 

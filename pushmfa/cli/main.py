@@ -1,33 +1,43 @@
 """The command `pushmfa`: all commands under one roof.
 
-Start-up is fast: what a command needs is imported inside of it, so that `--help`
-and shell completion load click and nothing heavy.
+Start-up is fast: a command is imported when it is named, and what it needs inside of
+it. `pushmfa status` loads no other command, and nothing heavy.
 """
 
 import io
 import sys
+from collections.abc import Mapping
+from typing import Final
 
 import click
 
-from pushmfa.cli.audit import audit
-from pushmfa.cli.confirm import confirm
-from pushmfa.cli.demo import demo
-from pushmfa.cli.device import device
-from pushmfa.cli.devices import devices
-from pushmfa.cli.enroll import enroll
-from pushmfa.cli.host import host
-from pushmfa.cli.mute import mute, unlock
+from pushmfa.cli import commands
 from pushmfa.cli.options import config_option, examples
-from pushmfa.cli.program import Program
-from pushmfa.cli.services import daemon, relay
-from pushmfa.cli.status import status
-from pushmfa.cli.test import test
+from pushmfa.cli.program import Loader, Program
 from pushmfa.terms import VERSION
+
+LOADERS: Final[Mapping[str, Loader]] = {
+    "enroll": commands.enroll,
+    "devices": commands.devices,
+    "status": commands.status,
+    "test": commands.test,
+    "confirm": commands.confirm,
+    "mute": commands.mute,
+    "unlock": commands.unlock,
+    "audit": commands.audit,
+    "host": commands.host,
+    "device": commands.device,
+    "completion": commands.completion,
+    "daemon": commands.daemon,
+    "relay": commands.relay,
+    "demo": commands.demo,
+}
 
 
 @click.group(
     cls=Program,
     name="pushmfa",
+    loaders=LOADERS,
     epilog=examples("pushmfa enroll", "pushmfa test", "pushmfa status"),
 )
 @config_option(outermost=True)
@@ -39,24 +49,6 @@ def program() -> None:
     3 daemon or relay not reachable; 4 expired; 5 throttled or locked; 6 not enrolled;
     7 not permitted; 8 configuration invalid; 130 interrupted.
     """
-
-
-for _command in (
-    enroll,
-    devices,
-    status,
-    test,
-    confirm,
-    mute,
-    unlock,
-    audit,
-    host,
-    device,
-    daemon,
-    relay,
-    demo,
-):
-    program.add_command(_command)
 
 
 def main() -> None:

@@ -111,18 +111,18 @@ def config_path(context: click.Context, default: Path) -> Path:
     return context.ensure_object(State).config or default
 
 
-def open_client(context: click.Context) -> "Client":
-    """Return a client of the daemon that the configuration names."""
-    from pushmfa.client import Client
+def open_client(context: click.Context, *, timeout: float | None = None) -> "Client":
+    """Return a client of the daemon that the configuration names; timeout: seconds."""
+    from pushmfa.client import ANSWER_TIMEOUT, Client
 
-    return Client(load_run_dir(context))
+    return Client(load_run_dir(context), timeout=timeout or ANSWER_TIMEOUT)
 
 
 def load_run_dir(context: click.Context) -> Path:
     """Return the folder of the sockets that the configuration names."""
-    from pushmfa.config import host
+    from pushmfa.config import run_dir
 
-    return host.load_run_dir(context.ensure_object(State).config)
+    return run_dir.load_run_dir(context.ensure_object(State).config)
 
 
 def has_terminal() -> bool:

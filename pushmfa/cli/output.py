@@ -4,6 +4,7 @@ Labels, host names, commands and whatever else comes from outside pass through
 `show`; JSON is printed as ASCII, where every other character is an escape.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -66,36 +67,30 @@ def rfc3339(seconds: int | None) -> str | None:
 
 
 def moment(at: int | None, *, seconds: bool = False) -> str:
-    """Return Unix seconds as people read them, in UTC; to the minute, or the second."""
+    """Return Unix seconds as people read them; to the minute, or the second."""
+    return "-" if at is None else f"{short_moment(at, seconds=seconds)} UTC"
+
+
+def short_moment(at: int | None, *, seconds: bool = False) -> str:
+    """Return the same without its zone, for a column whose head names it."""
     if at is None:
         return "-"
     clock = "%H:%M:%S" if seconds else "%H:%M"
-    return datetime.fromtimestamp(at, UTC).strftime(f"%Y-%m-%d {clock} UTC")
+    return datetime.fromtimestamp(at, UTC).strftime(f"%Y-%m-%d {clock}")
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows under head; in color on a terminal, in plain columns elsewhere."""
+    """Print rows in columns under head; nothing is cut, a narrow terminal wraps."""
     cells = [[show(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        _print_rich(head, cells)
-        return
     widths = [max(len(row[n]) for row in [head, *cells]) for n in range(len(head))]
-    for row in [head, *cells]:
+    for number, row in enumerate([head, *cells]):
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        say("  ".join(padded).rstrip())
+        line = "  ".join(padded).rstrip()
+        say(strong(line) if number == 0 else line)
 
 
-def _print_rich(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    # rich costs more time than all the rest: loaded when something is drawn.
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for name in head:
-        # Folded, not cut: in a narrow terminal a date or an id stays whole.
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        # Text, not str: a label like "[red]" must not be markup.
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+def strong(text: str, color: str | None = None) -> str:
+    """Return text in bold, and in color, where a terminal shows it."""
+    if not sys.stdout.isatty() or "NO_COLOR" in os.environ:
+        return text
+    return click.style(text, bold=True, fg=color)

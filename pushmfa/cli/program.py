@@ -14,10 +14,7 @@ With `--json` the same error is also one object on standard output.
 import contextlib
 import os
 import sys
-import traceback
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -30,26 +27,50 @@ EXIT_INTERNAL: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
+Loader = Callable[[], click.Command]
+"""Imports a command and returns it."""
+
+COMPLETE_VARIABLE: Final = "_PUSHMFA_COMPLETE"
+"""Set by the shell's script: then the program completes and does nothing else."""
+
 DEBUG_VARIABLE: Final = "PUSHMFA_DEBUG"
 
 
-@dataclass
 class State:
     """What the options of the outer groups say to the command."""
 
-    config: Path | None = None
-    device_state: Path | None = None
+    def __init__(self) -> None:
+        self.config: Path | None = None
+        self.device_state: Path | None = None
 
 
 class Group(click.Group):
     """A group that names the nearest command, and may have one that is implied."""
 
-    def __init__(self, *args: Any, implied: str | None = None, **more: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        implied: str | None = None,
+        loaders: Mapping[str, Loader] | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(*args, **more)
         self.implied = implied
+        self._loaders = loaders or {}
+
+    def list_commands(self, ctx: click.Context | None = None) -> list[str]:
+        """Return the names of all commands; imports none."""
+        return [*self._loaders, *self.commands]
+
+    def get_command(self, ctx: click.Context | None, name: str) -> click.Command | None:
+        """Return the command that is called name, imported now if it was not."""
+        found = self._loaders.get(name)
+        return found() if found else self.commands.get(name)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the implied command in front of nothing, or of options."""
+        if ctx.resilient_parsing:
+            return super().parse_args(ctx, args)
         first = args[0] if args else "-"
         if self.implied and first.startswith("-") and first != "--help":
             args = [self.implied, *args]
@@ -63,10 +84,12 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that args name, or raise UsageError."""
         name = args[0]
+        if ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             raise UsageError(
                 f"no such command: {name}",
-                hint=_suggest(name, self.commands, f"{ctx.command_path} --help"),
+                hint=_suggest(name, self.list_commands(), f"{ctx.command_path} --help"),
             )
         return super().resolve_command(ctx, args)
 
@@ -113,6 +136,8 @@ class Program(Group):
         except Exception as error:  # noqa: BLE001  the last line of defense: no
             # traceback for a person who cannot act on it; asked for, it is whole.
             if os.environ.get(DEBUG_VARIABLE) == "1":
+                import traceback
+
                 traceback.print_exc()
             what = f"internal error: {type(error).__name__}: {error}"
             hint = (
@@ -136,16 +161,16 @@ class Program(Group):
     def _name_of(self, words: Iterable[str]) -> str:
         """Return the command that words name, without their options."""
         names: list[str] = []
-        group: click.Group = self
+        group: Group = self
         for word in words:
-            command = group.commands.get(word)
+            command = group.get_command(None, word)
             if command is None:
                 continue
             names.append(word)
-            if not isinstance(command, click.Group):
+            if not isinstance(command, Group):
                 return " ".join(names)
             group = command
-        if isinstance(group, Group) and group.implied:
+        if group.implied:
             names.append(group.implied)
         return " ".join(names)
 
@@ -167,6 +192,8 @@ def _explain_usage(error: click.ClickException, help_line: str) -> tuple[str, st
 
 
 def _suggest(word: str, known: Iterable[str], help_line: str) -> str:
+    from difflib import get_close_matches
+
     nearest = get_close_matches(word, list(known), n=1, cutoff=0.5)
     return (
         f"Did you mean {nearest[0]}? See: {help_line}"

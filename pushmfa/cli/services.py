@@ -21,7 +21,8 @@ def daemon(context: click.Context) -> int:
 
     In the foreground, until SIGTERM; the systemd unit does.
     """
-    from pushmfa.config.host import DEFAULT_PATH, load_host_config
+    from pushmfa.config.host import load_host_config
+    from pushmfa.config.run_dir import DEFAULT_PATH
     from pushmfa.daemon.main import run
 
     path = config_path(context, DEFAULT_PATH)

@@ -4,9 +4,8 @@ import os
 import re
 import stat
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pushmfa.config.lines import find_lines
 from pushmfa.config.problems import Problems, file_error
@@ -28,8 +27,7 @@ _TOML_END: Final = "(at end of document)"
 _TOML_PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)\Z")
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """A file that was read: its text, and the uid of its owner."""
 
     text: str

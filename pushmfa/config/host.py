@@ -14,7 +14,6 @@ from typing import Final, Literal, cast
 
 from pushmfa.config.files import load_text, parse_toml
 from pushmfa.config.model import (
-    DEFAULT_RUN,
     DEFAULT_STATE,
     EnrollSettings,
     HostConfig,
@@ -32,6 +31,7 @@ from pushmfa.config.names import (
     relay_name,
     web_origin,
 )
+from pushmfa.config.run_dir import DEFAULT_RUN
 from pushmfa.config.table import (
     Table,
     absolute_path,
@@ -40,9 +40,7 @@ from pushmfa.config.table import (
     name_value,
     user_name,
 )
-from pushmfa.errors import ConfigError
 
-DEFAULT_PATH: Final = Path("/etc/pushmfa/pushmfa.toml")
 MAX_RELAYS: Final = 3
 
 RESERVED_TABLES: Final = (
@@ -65,25 +63,6 @@ _UNENROLLED: Final = re.compile(r"allow until (\S+)")
 def load_host_config(path: Path) -> HostConfig:
     """Return what the file says, or raise ConfigError with all that is wrong."""
     return parse_host_config(load_text(path).text, str(path))
-
-
-def load_run_dir(path: Path | None) -> Path:
-    """Return the folder of the sockets, for a command that needs nothing else.
-
-    path None is the default file, and then whatever is wrong with it is left to the
-    daemon: `pushmfa status` has to work where the configuration does not.
-    """
-    try:
-        top, problems = parse_toml(
-            load_text(path or DEFAULT_PATH).text, str(path or DEFAULT_PATH)
-        )
-        run = top.table("paths").text("run", DEFAULT_RUN, absolute_path)
-        problems.raise_any()
-    except ConfigError:
-        if path is not None:
-            raise
-        return DEFAULT_RUN
-    return run
 
 
 def parse_host_config(text: str, name: str = "pushmfa.toml") -> HostConfig:

@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from pushmfa.config.names import Network
+from pushmfa.config.run_dir import DEFAULT_RUN
 
-DEFAULT_RUN: Final = Path("/run/pushmfa")
 DEFAULT_STATE: Final = Path("/var/lib/pushmfa")
 DEFAULT_RELAY_STATE: Final = Path("/var/lib/pushmfa-relay")
 

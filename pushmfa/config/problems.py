@@ -1,6 +1,5 @@
 """All that is wrong with a configuration, collected and told at once."""
 
-from difflib import get_close_matches
 from pathlib import Path
 
 from pushmfa.config import lines
@@ -45,6 +44,8 @@ def name_key(path: lines.Path) -> str:
 
 def suggest(word: str, known: list[str]) -> str:
     """Return `; did you mean "X"?` with the nearest of known, else the choice."""
+    from difflib import get_close_matches
+
     nearest = get_close_matches(word, known, n=1, cutoff=0.6)
     if nearest:
         return f'; did you mean "{nearest[0]}"?'

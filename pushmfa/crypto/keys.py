@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from pushmfa.crypto.fingerprint import fingerprint as fingerprint
 from pushmfa.crypto.sealing import PRIVATE_SCALAR_SIZE, SEALING_KEY_SIZE
 from pushmfa.crypto.signing import SEED_SIZE, VERIFY_KEY_SIZE
 from pushmfa.errors import SealError
@@ -50,16 +51,6 @@ def new_enrollment_secret() -> bytes:
 def new_commitment_nonce() -> bytes:
     """Return a nonce for `commitment`: 32 random bytes."""
     return secrets.token_bytes(COMMITMENT_NONCE_SIZE)
-
-
-def fingerprint(id32: bytes) -> str:
-    """Return a host or device id as people compare it, like `9f2c 41aa 07de 55b1`.
-
-    64 bits: enough against a second key made to match, which costs 2**64 tries;
-    programs compare the whole id.
-    """
-    digits = id32[:8].hex()
-    return " ".join(digits[start : start + 4] for start in range(0, 16, 4))
 
 
 @dataclass(frozen=True, slots=True)

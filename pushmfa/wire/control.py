@@ -35,7 +35,7 @@ from pushmfa.wire.control_audit import (
     VerifyAudit,
 )
 from pushmfa.wire.control_host import BackupDone, BackupPiece, GetBackup
-from pushmfa.wire.payload import Label, Text, UnixTime
+from pushmfa.wire.fields import Label, Text, UnixTime
 
 MAX_LINE: Final = 65_536
 

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import msgspec
 
 from pushmfa.wire.codec import Message
-from pushmfa.wire.payload import LongText, UnixTime
+from pushmfa.wire.fields import LongText, UnixTime
 
 MIN_LIFETIME: Final = 10
 MAX_LIFETIME: Final = 600

@@ -10,7 +10,7 @@ import msgspec
 from pushmfa.terms import Digest
 from pushmfa.wire.codec import Message
 from pushmfa.wire.control_account import Account
-from pushmfa.wire.payload import Text
+from pushmfa.wire.fields import Text
 
 MAX_LAST: Final = 1_000
 

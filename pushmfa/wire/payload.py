@@ -33,6 +33,10 @@ from pushmfa.terms import (
     VerifyKey,
 )
 from pushmfa.wire.codec import Message, Part, make_decoder
+from pushmfa.wire.fields import Label as Label
+from pushmfa.wire.fields import LongText, Text
+from pushmfa.wire.fields import ShortText as ShortText
+from pushmfa.wire.fields import UnixTime as UnixTime
 from pushmfa.wire.link import Version, Versions
 
 MAX_STATEMENT: Final = 8_192
@@ -45,11 +49,6 @@ MAX_LIFETIME: Final = 600
 
 MAX_GRANT: Final = 43_200
 
-Text = Annotated[str, msgspec.Meta(max_length=500)]
-ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-Label = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-LongText = Annotated[str, msgspec.Meta(min_length=1, max_length=2_000)]
-UnixTime = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]
 Counter = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 Uid = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 2)]
 Digits = Annotated[int, msgspec.Meta(ge=2, le=8)]

@@ -198,8 +198,8 @@ def test_ticket_for_nobody(tmp_path: Path) -> None:
 # --- devices ------------------------------------------------------------------------
 
 LISTED = """\
-DEVICE  KIND  STATE   ENROLLED              LAST SEEN             ID
-Pixel   app   active  2025-10-09 08:53 UTC  2025-10-09 09:03 UTC  AAECAwQF
+DEVICE  KIND  STATE   ENROLLED (UTC)    LAST SEEN (UTC)   ID
+Pixel   app   active  2025-10-09 08:53  2025-10-09 09:03  AAECAwQF
 """
 
 
@@ -304,15 +304,15 @@ host      web1, fingerprint 0000 0000 0000 0000
 pushmfa   0.1.0
 health    good
 relay     wss://relay.example  connected
-accounts  1 enrolled, 0 attempts pending
+accounts  1 enrolled; 0 logins wait now
 
 Devices of alice:
-DEVICE  KIND  STATE   ENROLLED              LAST SEEN             ID
-Pixel   app   active  2025-10-09 08:53 UTC  2025-10-09 09:03 UTC  AAECAwQF
+DEVICE  KIND  STATE   ENROLLED (UTC)    LAST SEEN (UTC)   ID
+Pixel   app   active  2025-10-09 08:53  2025-10-09 09:03  AAECAwQF
 
 Last attempts:
-WHEN                  SERVICE  FROM  VERDICT   CAUSE   DEVICE  ATTEMPT
-2025-10-09 09:05 UTC  sudo     -     approved  device  Pixel   00112233aabbccdd
+WHEN (UTC)        SERVICE  FROM  HOW IT ENDED
+2025-10-09 09:05  sudo     here  approved on Pixel
 """
 
 BAD = """\
@@ -321,7 +321,7 @@ pushmfa   0.1.0
 health    NOT GOOD
           - relay \\x1b[2J
 relay     wss://relay.example  NOT CONNECTED (refused\\x07)
-accounts  1 enrolled, 0 attempts pending
+accounts  1 enrolled; 0 logins wait now
 """
 
 ILL = msgspec.structs.replace(

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pushmfa.config.host import (
     RESERVED_TABLES,
     load_host_config,
-    load_run_dir,
     parse_host_config,
 )
-from pushmfa.config.model import DEFAULT_RUN, HostConfig, HostRelays, ServiceSettings
+from pushmfa.config.model import HostConfig, HostRelays, ServiceSettings
+from pushmfa.config.run_dir import DEFAULT_RUN, load_run_dir
 from pushmfa.errors import ConfigError
 
 LEAST = """\
@@ -371,7 +371,7 @@ def test_run_dir_of_the_default_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "pushmfa.toml"
-    monkeypatch.setattr("pushmfa.config.host.DEFAULT_PATH", path)
+    monkeypatch.setattr("pushmfa.config.run_dir.DEFAULT_PATH", path)
     assert load_run_dir(None) == DEFAULT_RUN
     write(tmp_path, "nonsense")
     assert load_run_dir(None) == DEFAULT_RUN
