@@ -13,8 +13,8 @@ SOURCES := pushmfa tests hatch_build.py
 JOBS ?= auto
 
 .PHONY: build dist demo test check format lint types imports c-check vectors vectors-check \
-        unit integration e2e models models-check pam-tests bench-startup module install \
-        uninstall install-needs lock clean
+        unit integration e2e models models-check flood pam-tests bench-startup module \
+        install uninstall install-needs lock clean
 
 # The whole system in a sandbox: try it, or DEMO=auto and watch it play by itself.
 demo: install-needs module
@@ -65,6 +65,10 @@ models: install-needs
 
 models-check: install-needs
 	$(BIN)/pytest -q -n $(JOBS) tests/model
+
+# Floods of a real host at full size; `make e2e` runs them with fewer.
+flood: install-needs module
+	$(SUDO) env PUSHMFA_FLOOD=full $(BIN)/pytest -q -s tests/e2e/test_floods.py
 
 e2e: install-needs module
 	$(SUDO) $(BIN)/pytest -q -n 3 --dist loadfile tests/e2e

@@ -374,7 +374,11 @@ class _Connection:
         self._rest = b""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            self._socket.settimeout(timeout)
+            # Blocking: with settimeout() a full queue is an error at once (unix(7)),
+            # and whoever floods the socket would keep everybody else out.
+            seconds, rest = divmod(timeout, 1)
+            limit = struct.pack("@ll", int(seconds), int(rest * 1e6) or 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
             self._socket.connect(os.fspath(path))
             self._verify_peer()
         except (OSError, ValueError) as error:

@@ -17,7 +17,9 @@ from pushmfa.daemon.peer import Peer, peer_of
 
 log = logging.getLogger("pushmfa.daemon")
 
-_ACCEPTED_AT_ONCE: Final = 64
+_ACCEPTED_AT_ONCE: Final = 16
+"""Fewer than it takes to end a caller of control.sock who has just come: what he asked
+is read some turns of the loop after."""
 
 Serve = Callable[[socket.socket, Peer], Awaitable[None]]
 RefusalOf = Callable[[Peer], bytes | None]
