@@ -181,7 +181,7 @@ class Daemon:
             ca=config.relay.ca,
             proxy=config.relay.proxy,
         )
-        registry = Registry(self._store)
+        registry = self._registry = Registry(self._store)
         audit = Audit(self._store)
         tickets = Tickets(self._store)
         mutes = Mutes(self._store, clock)
@@ -262,7 +262,8 @@ class Daemon:
             self._health.refill()
 
     def _write_counts(self) -> None:
-        try:
-            self._front.write_counts()
-        except StoreError as error:
-            log.critical("the audit cannot be written: %s", error)
+        for write in (self._registry.write_again, self._front.write_counts):
+            try:
+                write()
+            except StoreError as error:
+                log.critical("the state cannot be written: %s", error)

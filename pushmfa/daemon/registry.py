@@ -36,6 +36,7 @@ class Registry:
         self._keys: set[bytes] = set()
         self.counter = 0
         """How often the devices changed: the counter of the state epoch."""
+        self._unwritten: list[tuple[str, EventRow]] = []
         for row in store.load_devices():
             self._remember(_device_of(row))
         self._note_change()
@@ -114,9 +115,27 @@ class Registry:
             if column == "revoked_at"
             else replace(device, lost_at=at)
         )
-        self._store.set_device_time(column, at, _event(device, event, actor_uid, at))
+        row = _event(device, event, actor_uid, at)
+        try:
+            self._store.set_device_time(column, at, row)
+        except StoreError:
+            # It holds in memory; a restart would make the device active again.
+            self._unwritten.append((column, row))
+            raise
         self._note_change()
         return ended
+
+    def count_unwritten(self) -> int:
+        """Return how many devices are ended in memory only."""
+        return len(self._unwritten)
+
+    def write_again(self) -> None:
+        """Write what the disk refused before; StoreError if it does so again."""
+        while self._unwritten:
+            column, row = self._unwritten[0]
+            self._store.set_device_time(column, row.at, row)
+            del self._unwritten[0]
+            self._note_change()
 
     def note_seen(self, counter: int) -> None:
         """Note what a device proved to have seen: later starts refuse, too."""

@@ -124,6 +124,14 @@ def test_a_revocation_counts_even_if_the_disk_refuses_it(
     with pytest.raises(StoreError):
         registry.revoke(device(), 0, NOW)
     assert registry.active_devices_of(ALICE) == ()
+    with pytest.raises(StoreError):
+        registry.write_again()
+    assert registry.count_unwritten() == 1
+    # There is room again: also a restart does not forget it.
+    monkeypatch.undo()
+    registry.write_again()
+    assert registry.count_unwritten() == 0
+    assert Registry(store).active_devices_of(ALICE) == ()
 
 
 def test_a_row_that_makes_no_sense_stops_the_start(store: HostStore) -> None:
