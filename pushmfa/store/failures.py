@@ -1,6 +1,7 @@
 """What SQLite and the kernel say when a file fails, as our errors with a hint."""
 
 import errno
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,15 +18,29 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         kind, hint = _meaning_of(error)
-        raise kind(f"{path}: {error}", hint=hint) from error
+        what = str(error)
+        if kind is UnwritableError and _is_read_only(path):
+            # SQLite says "unable to open database file", which helps nobody.
+            what, hint = "the file system is read-only", _READ_ONLY[1]
+        raise kind(f"{path}: {what}", hint=hint) from error
     except OSError as error:
         kind, hint = _OS_MEANINGS.get(error.errno or 0, (StoreError, _OS_HINT))
         raise kind(f"{path}: {error.strerror}", hint=hint) from error
 
 
+def _is_read_only(path: Path) -> bool:
+    try:
+        return bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
 _OS_HINT: Final = "Check that the folder exists, is ours, and that the disk works."
 _FULL: Final = (DiskFullError, "The disk is full: make room.")
-_READ_ONLY: Final = (UnwritableError, "The file system or the file is read-only.")
+_READ_ONLY: Final = (
+    UnwritableError,
+    "Look why it is read-only (dmesg), and mount it writable.",
+)
 _FAILING: Final = (
     UnwritableError,
     "Check the disk (dmesg), and the rights of the file and its folder.",
