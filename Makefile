@@ -70,7 +70,7 @@ models-check: install-needs
 flood: install-needs module
 	$(SUDO) env PUSHMFA_FLOOD=full $(BIN)/pytest -q -s tests/e2e/test_floods.py
 
-e2e: install-needs module
+e2e: install-needs build
 	$(SUDO) $(BIN)/pytest -q -n 3 --dist loadfile tests/e2e
 
 # How long commands take to start, beside python3 -c 'import click'.

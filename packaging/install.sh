@@ -118,17 +118,15 @@ each_system_file() { # source in systemd/, target
 put_system_file() { put 0644 "$1" "$2"; }
 remove_system_file() { rm -f "$DESTDIR$2"; }
 
-completions() { # what to do with each; a version without them has none
+completions() { # what to do with each
     "$1" bash "$SYSTEM/share/bash-completion/completions/pushmfa"
     "$1" zsh "$SYSTEM/share/zsh/vendor-completions/_pushmfa"
     "$1" fish "$SYSTEM/share/fish/vendor_completions.d/pushmfa.fish"
 }
 
 put_completion() {
-    text=$("$DESTDIR$PREFIX/bin/python3" -I -c 'import sys
-from pushmfa.cli.main import program
-program(["completion", sys.argv[1]], prog_name="pushmfa")' "$1" 2>/dev/null) || return 0
-    printf '%s\n' "$text" | put 0644 - "$2"
+    script=$("$DESTDIR$PREFIX/bin/python3" -I "$DESTDIR$PREFIX/bin/pushmfa" completion "$1")
+    printf '%s\n' "$script" | put 0644 - "$2"
 }
 
 remove_completion() { rm -f "$DESTDIR$2"; }

@@ -24,9 +24,11 @@ def daemon(context: click.Context) -> int:
     from pushmfa.config.host import load_host_config
     from pushmfa.config.run_dir import DEFAULT_PATH
     from pushmfa.daemon.main import run
+    from pushmfa.daemon.sockets import turning_away
 
     path = config_path(context, DEFAULT_PATH)
-    return run(load_host_config(path), path)
+    with turning_away():
+        return run(load_host_config(path), path)
 
 
 @click.command(

@@ -44,6 +44,9 @@ REACH_SECONDS: Final = 1.5
 """How long a login waits for a relay that is dialed because of it. Together with the
 3 of the user database it stays below the 5 that a module waits."""
 
+LATELY_SECONDS: Final = 10.0
+"""So long after a link was lost, a login dials until REACH_SECONDS are over."""
+
 COUNT_INTERVAL: Final = 60.0
 """Seconds between the rows of refusals that were only counted."""
 
@@ -108,6 +111,8 @@ class Daemon:
         self._clock = clock
         self.is_relay_ready = asyncio.Event()
         """Set while at least one relay takes envelopes."""
+        self._lost_at = -LATELY_SECONDS
+        """When the last link was lost (loop time)."""
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until stop is set or the state is in lasting trouble.
@@ -237,13 +242,20 @@ class Daemon:
     def _note_link(self, state: LinkState) -> None:
         if any(each.is_ready for each in self._link.states()):
             self.is_relay_ready.set()
-        else:
+        elif self.is_relay_ready.is_set():
             self.is_relay_ready.clear()
+            self._lost_at = asyncio.get_running_loop().time()
         if state.is_ready:
             self._logins.send_again()
 
     async def _reach_relay(self) -> None:
-        await self._link.hurry(REACH_SECONDS)
+        now = asyncio.get_running_loop().time
+        until = now() + REACH_SECONDS
+        while not await self._link.hurry(until - now()):
+            # A relay that was there a moment ago is being started again, as a rule.
+            if now() >= until or now() - self._lost_at > LATELY_SECONDS:
+                return
+            await asyncio.sleep(0.1)
 
     def _relays(self) -> tuple[RelayInfo, ...]:
         return tuple(

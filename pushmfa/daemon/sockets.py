@@ -9,6 +9,8 @@ import os
 import pwd
 import socket
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -45,6 +47,35 @@ def open_listeners(run: Path) -> Listeners:
         pam.close()
         raise
     return Listeners(pam=pam, control=control)
+
+
+@contextmanager
+def turning_away() -> Iterator[None]:
+    """End the connections that wait at systemd's sockets if the daemon cannot start.
+
+    They are refused at once then, not after the module's 5 seconds; and systemd, which
+    starts the service for whoever waits, does not start it again and again for them.
+    """
+    # Descriptors of our own: what has failed may have closed its own. No listen().
+    held = [os.dup(_FIRST_FD + index) for index in range(_inherited_count())]
+    try:
+        yield
+    except BaseException:
+        for descriptor in held:
+            with socket.socket(fileno=os.dup(descriptor)) as listener:
+                _end_waiting(listener)
+        raise
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
+def _end_waiting(listener: socket.socket) -> None:
+    listener.setblocking(False)
+    with suppress(OSError):
+        while True:
+            connection, _address = listener.accept()
+            connection.close()
 
 
 def give_up_root(state: Path) -> None:
@@ -87,16 +118,23 @@ def _give_away(state: Path, uid: int, gid: int) -> None:
 
 def _inherited() -> dict[str, socket.socket]:
     """Return what systemd passed (sd_listen_fds(3)), by name."""
-    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+    count = _inherited_count()
+    if not count:
         return {}
     names = os.environ.get("LISTEN_FDNAMES", "").split(":")
-    count = int(os.environ.get("LISTEN_FDS", "0"))
     for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         os.environ.pop(variable, None)
     return {
         name: socket.socket(fileno=_FIRST_FD + index)
         for index, name in enumerate(names[:count])
     }
+
+
+def _inherited_count() -> int:
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return 0
+    count = os.environ.get("LISTEN_FDS", "")
+    return int(count) if count.isdigit() else 0
 
 
 def _named(inherited: dict[str, socket.socket]) -> Listeners:

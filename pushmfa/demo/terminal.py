@@ -149,6 +149,10 @@ class Terminal:
         with contextlib.suppress(OSError):  # it has ended; what waits for it says so
             os.write(self._master, keys)
 
+    def poll(self) -> int | None:
+        """Return the exit status (-N: by signal N), None while the program runs."""
+        return self._process.poll()
+
     def wait(self, timeout: float) -> int:
         """Wait until the program ends; return its exit status (-N: by signal N).
 

@@ -72,6 +72,9 @@ def test_everything_stands_where_systems_look(installed: Path) -> None:
     pages = {name for name in below if name.startswith("usr/share/man/man")}
     assert len(modules) == 1
     assert "usr/share/man/man8/pam_pushmfa.8" in pages
+    assert len(completions) == 3
+    for name in completions:
+        assert "_PUSHMFA_COMPLETE" in (installed / name).read_text()
     assert below - completions - modules - pages == {
         "etc/pushmfa/pushmfa.toml",
         "etc/pushmfa/relay.toml",

@@ -296,3 +296,52 @@ def test_sockets_meant_for_another_process_are_not_taken(
     monkeypatch.setenv("LISTEN_FDS", "2")
     monkeypatch.setenv("LISTEN_FDNAMES", "pam:control")
     _close(open_listeners(tmp_path / "run"))
+
+
+# --- a daemon that cannot start -------------------------------------------------------
+
+
+_CANNOT_START = """
+import os
+os.environ["LISTEN_PID"] = str(os.getpid())
+from pushmfa.daemon.sockets import open_listeners, turning_away
+from pathlib import Path
+with turning_away():
+    open_listeners(Path("/nowhere"))
+    raise SystemExit(8)
+"""
+
+
+def test_who_waits_is_told_at_once_when_the_daemon_cannot_start(tmp_path: Path) -> None:
+    kinds = {"pam": socket.SOCK_SEQPACKET, "control": socket.SOCK_STREAM}
+    held = []
+    for name, kind in kinds.items():
+        listener = socket.socket(socket.AF_UNIX, kind)
+        listener.bind(str(tmp_path / name))
+        listener.listen(8)
+        held.append(listener)
+    waiting = []
+    for name, kind in kinds.items():
+        for _ in range(3):
+            waiting.append(socket.socket(socket.AF_UNIX, kind))
+            waiting[-1].settimeout(10)
+            waiting[-1].connect(str(tmp_path / name))
+    try:
+        numbers = [str(listener.fileno()) for listener in held]
+        done = subprocess.run(
+            ["bash", "-c", 'exec 3<&"$1" 4<&"$2"; shift 2; exec "$@"', "bash",
+             *numbers, sys.executable, "-c", _CANNOT_START],
+            check=False,
+            pass_fds=[listener.fileno() for listener in held],
+            env=os.environ | {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "pam:control"},
+        )  # fmt: skip
+        assert done.returncode == 8
+        # The end of the connection, with nothing said: the module refuses.
+        assert [each.recv(100) for each in waiting] == [b""] * 6
+        # The sockets go on, and are whose they were: who comes next is not refused.
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as module:
+            module.connect(str(tmp_path / "pam"))
+            assert peer_of(module).pid == os.getpid()
+    finally:
+        for each in (*held, *waiting):
+            each.close()
