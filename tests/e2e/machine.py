@@ -30,7 +30,17 @@ class Machine:
         words = ["--propagation", "private", "--kill-child", "--fork", "--mount"]
         words += ["--pid", "--cgroup", "--net", "--uts", "--ipc"]
         self._unshare = subprocess.Popen(
-            ["unshare", *words, "sh", str(ROOT / "tests/e2e/boot.sh"), str(ROOT)],
+            # A test run that is killed takes its machine along.
+            [
+                "setpriv",
+                "--pdeathsig",
+                "KILL",
+                "unshare",
+                *words,
+                "sh",
+                str(ROOT / "tests/e2e/boot.sh"),
+                str(ROOT),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
