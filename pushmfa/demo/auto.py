@@ -115,9 +115,9 @@ def _play_script(sandbox: Sandbox, parts: Parts, out: TextIO) -> bool:
     """Play a script with two confirms; return whether it ended as it should."""
     out.write(f"{USER}$ cat release.sh\n{SCRIPT}{USER}$ sh release.sh\n")
     out.flush()
-    terminal = sandbox.terminal(
-        ["sh", "-c", SCRIPT], user=USER, environment={"PATH": f"{BIN}:{SYSTEM_PATH}"}
-    )
+    # By env(1), as the last: setpriv --reset-env gives the user a PATH of its own.
+    path = f"PATH={BIN}:{SYSTEM_PATH}"
+    terminal = sandbox.terminal(["env", path, "sh", "-c", SCRIPT], user=USER)
     answered: list[_Shown] = []
     try:
         for answer, code in (("right", 0), ("deny", 1)):
