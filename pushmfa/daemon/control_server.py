@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from pushmfa.daemon.acceptor import Acceptor
 from pushmfa.daemon.calls import Exchange
 from pushmfa.daemon.peer import Peer
+from pushmfa.daemon.seldom import Seldom
 from pushmfa.errors import MalformedError, PushmfaError
 from pushmfa.login.authority import OVERFLOW_UID
 from pushmfa.text import make_harmless
@@ -68,6 +69,7 @@ class ControlServer:
 
     def __init__(self, listener: socket.socket, commands: Commands) -> None:
         self._commands = commands
+        self._seldom = Seldom()
         self._idle: OrderedDict[Caller, None] = OrderedDict()
         """Callers for whom nothing is being done, but root; the oldest first."""
         self._acceptor = Acceptor(
@@ -89,7 +91,7 @@ class ControlServer:
         # Attack: one user's processes take every place, or the uid that stands for
         # all users of other namespaces speaks for one of ours.
         if peer.uid == OVERFLOW_UID:
-            log.warning("uid %d was refused at control.sock", OVERFLOW_UID)
+            self._tell_seldom(peer.uid, "was refused at control.sock")
             return _FOREIGN
         connected = self._acceptor.connected
         of_others = connected.total() - connected[0]
@@ -98,6 +100,10 @@ class ControlServer:
         if of_others < MAX_CONNECTIONS or self._end_oldest_idle():
             return None
         return _TOO_MANY
+
+    def _tell_seldom(self, uid: int, what: str) -> None:
+        if self._seldom.may_tell(uid, asyncio.get_running_loop().time()):
+            log.warning("uid %d %s; no more of it this minute", uid, what)
 
     def _end_oldest_idle(self) -> bool:
         """Make a place; False if everybody who has one is being served.
@@ -145,7 +151,7 @@ class ControlServer:
         except MalformedError as error:
             # Attack: a name in a request that forges a line of the log.
             said = make_harmless(str(error))
-            log.warning("uid %d sent no request: %s", peer.uid, said)
+            self._tell_seldom(peer.uid, f"sent no request: {said}")
             reply = Failure(
                 kind=FailureKind.USAGE,
                 message="the request is malformed",

@@ -8,8 +8,11 @@ from tests.e2e.support import System
 
 pytestmark = pytest.mark.e2e
 
-GROUPS = ("auth", "account")
-FORGED = "SSH_AUTH_INFO_0 DEFAULT=publickey\\ ssh-ed25519\\ AAAAC3NzaC1lZDI1NTE5\n"
+GROUPS = ("auth", "account", "session")
+FORGED = """\
+SSH_AUTH_INFO_0 DEFAULT="publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5"
+FILE_WAS_READ DEFAULT=yes
+"""
 
 
 def test_attack_the_owners_environment_file_forges_a_public_key(
@@ -27,7 +30,7 @@ def test_attack_the_owners_environment_file_forges_a_public_key(
     phone = Phone(system.sandbox.path(DEVICE_STATE))
     try:
         stack.write_text("\n".join([*lines, honest]))
-        ssh = system.ssh("demo-password", "echo env=$SSH_AUTH_INFO_0")
+        ssh = system.ssh("demo-password", "echo read=$FILE_WAS_READ")
         ssh.expect("assword", 15)
         ssh.send_line(system.sandbox.people["alice"].password)
         number = ssh.expect(r"pushmfa: enter (\d\d) on", 20)[1]
@@ -35,7 +38,8 @@ def test_attack_the_owners_environment_file_forges_a_public_key(
         factor = card.challenge.first_factor
         phone.approve(card, number)
         ssh.send_line()
-        ssh.expect("env=", 15)
+        # The file is no dead one: the session, after the verdict, has it.
+        ssh.expect("^read=yes", 15)
         assert factor is not None
         assert factor.method == "stack", factor
     finally:

@@ -149,6 +149,19 @@ async def test_attack_thousands_of_uids_take_every_place_and_ask_nothing(
 
 
 @scene
+async def test_attack_a_user_fills_the_log_with_nonsense(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(tmp_path, PIXEL, people=("mallory",)) as w:
+        caller_uid.append(accounts["mallory"])
+        for _ in range(20):
+            async with calling(w.host.run) as caller:
+                caller.send_raw(b"nonsense\n")
+                assert (await caller.hear())["kind"] == "usage"
+    assert caplog.text.count("sent no request") == 1
+
+
+@scene
 async def test_attack_names_that_a_slow_directory_does_not_know(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from tests.model.variants import ATTACKED, RESIDUAL
+
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/threat-model.md").read_text("utf-8")
 TESTS = {
@@ -27,3 +29,9 @@ def test_every_promise_names_a_test() -> None:
     ]
     assert len(rows) > 40
     assert [row for row in rows if "`test_" not in row] == []
+
+
+def test_every_attack_of_the_models_is_related_to_a_promise() -> None:
+    variants = [*ATTACKED, *RESIDUAL]
+    words = {word for variant in variants for word in variant.without}
+    assert [word for word in sorted(words) if not re.search(rf"\b{word}\b", PAGE)] == []
