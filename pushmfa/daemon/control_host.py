@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
+import secrets
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from pushmfa.daemon.backups import Head, Keys, head_line
 from pushmfa.daemon.calls import Exchange, Parts, write_state_act
@@ -15,13 +16,14 @@ from pushmfa.store.host_copy import copy_whole
 from pushmfa.terms import VERSION, Digest
 from pushmfa.wire.control_host import BackupBytes, BackupDone, BackupPiece
 
-_NAME = "backup.tmp"
+UNFINISHED: Final = "backup-*.tmp"
+"""Copies that a backup is sent from; none is left when the daemon starts."""
 
 
 async def back_up(parts: Parts, exchange: Exchange) -> BackupDone:
     """Stream keys and database to the caller, who is root."""
     folder = parts.database.parent
-    copy = folder / _NAME
+    copy = folder / UNFINISHED.replace("*", secrets.token_hex(8))
     write_state_act(parts, "backup", "a backup was made, with the private keys")
     try:
         await asyncio.to_thread(copy_whole, parts.database, copy)

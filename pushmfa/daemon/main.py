@@ -13,6 +13,7 @@ from pushmfa.daemon.audit import Audit
 from pushmfa.daemon.calls import Parts
 from pushmfa.daemon.clock import Clock
 from pushmfa.daemon.control_commands import Commands
+from pushmfa.daemon.control_host import UNFINISHED
 from pushmfa.daemon.control_server import ControlServer
 from pushmfa.daemon.front import Front
 from pushmfa.daemon.health import Health
@@ -173,6 +174,8 @@ class Daemon:
         health.copy = lambda: store.copy_registry(copy)
         if not copy.exists():
             health.copy_registry()
+        for left in store.path.parent.glob(UNFINISHED):
+            left.unlink(missing_ok=True)
         health.refill()
 
     def _build(self) -> None:

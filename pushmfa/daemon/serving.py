@@ -18,7 +18,7 @@ from pushmfa.daemon.state import (
     open_state,
 )
 from pushmfa.daemon.trouble import Trouble, TroubleError, of_error
-from pushmfa.errors import PushmfaError, UnwritableError
+from pushmfa.errors import PushmfaError, UnwritableError, UsageError
 from pushmfa.store.reserve import Reserve
 
 Run = Callable[[State, Health], Awaitable[None]]
@@ -65,21 +65,26 @@ async def _refuse(
     """Say what was found until it is over, or something else is wrong."""
     # Without the lock: `pushmfa host` can set it right meanwhile.
     refusing = Refusing(
-        listeners, found, lambda: _look(place) != found, _keys_of(place)
+        listeners, found, lambda: not _is_still(found, place), _keys_of(place)
     )
     await refusing.serve(stop)
 
 
-def _look(place: Place) -> Trouble | None:
-    """Return what is wrong now, None if all is well."""
+def _is_still(found: Trouble, place: Place) -> bool:
+    """Whether the state is in the same trouble as before."""
     try:
         with locked(place.folder, patience=0):
             open_state(place, Health()).store.close()
     except TroubleError as error:
-        return error.trouble
-    except PushmfaError as error:
-        return of_error(error) if isinstance(error, UnwritableError) else None
-    return None
+        return error.trouble == found
+    except UnwritableError as error:
+        return of_error(error) == found
+    except UsageError:
+        # Somebody is setting it right just now, and may think about a question.
+        return True
+    except PushmfaError:
+        return False
+    return False
 
 
 def _keys_of(place: Place) -> Host | None:
