@@ -59,6 +59,12 @@ pam-tests: install-needs
 integration: install-needs build
 	$(BIN)/pytest -q -n $(JOBS) tests/integration
 
+.PHONY: hostile
+# Ten thousand logins against a hostile relay, and which check stops what.
+RUNS := 10000
+hostile: install-needs
+	$(BIN)/python -m tests.fakes.hostile --runs $(RUNS)
+
 # The protocol's models: full size (`make models`), and as small as CI has time for.
 models: install-needs
 	PUSHMFA_MODELS=full $(BIN)/pytest -q -s tests/model
