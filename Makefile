@@ -13,8 +13,8 @@ SOURCES := pushmfa tests hatch_build.py
 JOBS ?= auto
 
 .PHONY: build dist demo test check format lint types imports c-check vectors vectors-check \
-        unit integration e2e models models-check flood pam-tests bench-startup module \
-        install uninstall install-needs lock clean
+        unit integration e2e kill-matrix faults models models-check flood pam-tests \
+        bench-startup module install uninstall install-needs lock clean
 
 # The whole system in a sandbox: try it, or DEMO=auto and watch it play by itself.
 demo: install-needs module
@@ -82,6 +82,16 @@ e2e: install-needs build
 # How long commands take to start, beside python3 -c 'import click'.
 bench-startup: install-needs
 	$(BIN)/python -m tests.bench.startup
+
+# kill -9 and SIGSTOP of every process at every step of a login, N times each.
+N ?= 20
+kill-matrix: install-needs module
+	$(SUDO) $(BIN)/python -m tests.e2e.kill_matrix --times $(N) --jobs $(KILL_JOBS)
+KILL_JOBS ?= 3
+
+# Every other fault: what the person sees and how long it takes (docs/failures.md).
+faults: install-needs module
+	$(SUDO) $(BIN)/pytest -q -s tests/e2e/test_faults.py
 
 module: $(MODULE)
 

@@ -11,6 +11,7 @@ from typing import Final, NoReturn, Protocol
 from pushmfa.daemon.audit import SCHEMA, ActRecord, Audit, StateRecord
 from pushmfa.daemon.challenges import Context, labels_of
 from pushmfa.daemon.clock import Clock
+from pushmfa.daemon.front import REACH_SECONDS
 from pushmfa.daemon.health import Health
 from pushmfa.daemon.logins import Logins
 from pushmfa.daemon.mutes import Mutes
@@ -75,7 +76,7 @@ class Parts:
     lifetime: int
     is_ticket_enough: bool
     """Whether a ticket may authorize a first device ([enroll] first_device)."""
-    reach_relay: Callable[[], Awaitable[object]]
+    reach_relay: Callable[[float], Awaitable[object]]
     """As in `Front`."""
     relays: Callable[[], tuple[control.RelayInfo, ...]]
     health: Health
@@ -116,7 +117,7 @@ async def ask(
         lane=Lane.CONTROL,
     )
     # Awaited before the look at the mute, which may begin meanwhile.
-    await parts.reach_relay()
+    await parts.reach_relay(REACH_SECONDS)
     waiting: Waiting | End = End(Verdict.LOCKED, Cause.LOCKED)
     if kind is Kind.UNLOCK or parts.mutes.until(call.account) is None:
         waiting = parts.logins.begin(context, lifetime or parts.lifetime)

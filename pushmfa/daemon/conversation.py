@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from pushmfa.daemon import words
-from pushmfa.daemon.front import Front
+from pushmfa.daemon.front import REACH_SECONDS, Front
 from pushmfa.daemon.module import ModuleConnection
 from pushmfa.daemon.requests import Situation, understand
 from pushmfa.daemon.sources import source_of
@@ -116,7 +116,8 @@ class Conversation:
         if facts.is_relay_ready or facts.earlier_refusal is not None:
             return facts
         # For every account alike: before anything is known that could be told.
-        await self._front.reach_relay()
+        spent = self._terminal.seconds_since_request()
+        await self._front.reach_relay(max(REACH_SECONDS - spent, 0))
         return self._front.facts_of(situation)
 
     # --- the four plans -------------------------------------------------------------

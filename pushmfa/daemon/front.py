@@ -27,6 +27,10 @@ from pushmfa.terms import AttemptId, Cause, Verdict
 from pushmfa.text import decode_text
 from pushmfa.wire.local import Request
 
+REACH_SECONDS: Final = 3.5
+"""From the request until a relay must be there that is dialed because of it. The
+module waits 5 for our first word."""
+
 REMEMBERED: Final = 4_096
 """Connections whose refusal is remembered; the oldest is forgotten first."""
 
@@ -49,7 +53,7 @@ class Front:
         mutes: Mutes,
         health: Health,
         is_relay_ready: "asyncio.Event",
-        reach_relay: Callable[[], Awaitable[object]],
+        reach_relay: Callable[[float], Awaitable[object]],
     ) -> None:
         self.health = health
         self._config = config
@@ -60,7 +64,8 @@ class Front:
         self._mutes = mutes
         self._is_relay_ready = is_relay_ready
         self.reach_relay = reach_relay
-        """Dials now, if no relay is connected, and waits a moment for it."""
+        """Dials now if no relay is connected, and waits for it, at most so many
+        seconds."""
         self.logins = logins
         self.sources = Sources()
         self.lifetime = config.login.lifetime

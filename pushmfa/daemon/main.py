@@ -30,6 +30,7 @@ from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.serving import serve
 from pushmfa.daemon.sockets import Listeners, give_up_root, open_listeners
 from pushmfa.daemon.state import COPY_NAME, Place, State
+from pushmfa.daemon.threads import Threads
 from pushmfa.daemon.tickets import Tickets
 from pushmfa.errors import StoreError
 from pushmfa.link.link import Link, LinkState, OpenMailbox
@@ -41,12 +42,8 @@ from pushmfa.wire.control import RelayInfo
 
 log = logging.getLogger("pushmfa.daemon")
 
-REACH_SECONDS: Final = 1.5
-"""How long a login waits for a relay that is dialed because of it. Together with the
-3 of the user database it stays below the 5 that a module waits."""
-
 LATELY_SECONDS: Final = 10.0
-"""So long after a link was lost, a login dials until REACH_SECONDS are over."""
+"""So long after a link was lost, a login dials until its time for that is over."""
 
 COUNT_INTERVAL: Final = 60.0
 """Seconds between the rows of refusals that were only counted."""
@@ -80,6 +77,8 @@ async def _serve_until_told(
     """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    # asyncio's own, for the names of relays, would be waited for at the end.
+    loop.set_default_executor(Threads("pushmfa-dns"))
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, stop.set)
 
@@ -251,9 +250,9 @@ class Daemon:
         if state.is_ready:
             self._logins.send_again()
 
-    async def _reach_relay(self) -> None:
+    async def _reach_relay(self, seconds: float) -> None:
         now = asyncio.get_running_loop().time
-        until = now() + REACH_SECONDS
+        until = now() + seconds
         while not await self._link.hurry(until - now()):
             # A relay that was there a moment ago is being started again, as a rule.
             if now() >= until or now() - self._lost_at > LATELY_SECONDS:

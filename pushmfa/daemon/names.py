@@ -9,9 +9,10 @@ import asyncio
 import grp
 import pwd
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Final, TypeVar
 
+from pushmfa.daemon.threads import Threads
 from pushmfa.errors import NotReachableError
 from pushmfa.login.policy import Account
 from pushmfa.terms import UserName
@@ -19,7 +20,7 @@ from pushmfa.terms import UserName
 DEADLINE: Final = 3.0
 """Seconds; below the 5 that the PAM module waits for the first answer."""
 
-_LOGINS: Final = ThreadPoolExecutor(32, "pushmfa-logins")
+_LOGINS: Final = Threads("pushmfa-logins")
 """Threads of their own: whoever asks control.sock must not take those of logins."""
 
 T = TypeVar("T")
@@ -83,7 +84,10 @@ def _is_member(uid: int, group: str) -> bool:
     return user.pw_name in entry.gr_mem or user.pw_gid == entry.gr_gid
 
 
-async def _in_thread(look_up: Callable[[], T], threads: Executor | None = None) -> T:
+_OTHERS: Final = Threads("pushmfa-names")
+
+
+async def _in_thread(look_up: Callable[[], T], threads: Executor = _OTHERS) -> T:
     try:
         async with asyncio.timeout(DEADLINE):
             loop = asyncio.get_running_loop()

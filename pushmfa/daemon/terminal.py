@@ -54,6 +54,10 @@ class Terminal:
         """Note that the request came in now: the evening-out counts from here."""
         self._began = asyncio.get_running_loop().time()
 
+    def seconds_since_request(self) -> float:
+        """Return how long the module has waited for us."""
+        return asyncio.get_running_loop().time() - self._began
+
     def has_left(self) -> bool:
         """Whether the module is not there any more."""
         return self._module.has_left()

@@ -33,6 +33,11 @@ HURRY_SECONDS: Final = 1.0
 """Between tries that somebody asked for. Attack: a scanner's logins make a host dial
 a relay that is down as fast as they come."""
 
+PROBE_SECONDS: Final = 3.0
+"""Until a link that took a frame must have shown a sign of life. What carries frames
+may be gone without a word (a firewall that forgot it, a relay that hangs); the ping of
+every 20 s would notice long after the login that needs it now."""
+
 log = logging.getLogger("pushmfa.link")
 
 
@@ -79,8 +84,9 @@ class RelayConnection:
         self._hurry = asyncio.Event()
         self._over = asyncio.Event()
         """Set when the try that is made now, or next, has succeeded or failed."""
-        self._is_resting = False
         self._tried_at = 0.0
+        self._heard_at = 0.0
+        self._probe: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Keep a link to the relay until canceled; failures are told, not raised."""
@@ -96,13 +102,9 @@ class RelayConnection:
     def hurry(self) -> asyncio.Event | None:
         """Cut the wait for the next try short; return what is set when it is over.
 
-        None where nothing is to be waited for: the link is ready, or was tried a
-        moment ago.
+        None where the link is ready.
         """
         if self.state.is_ready:
-            return None
-        now = asyncio.get_running_loop().time()
-        if self._is_resting and now - self._tried_at < HURRY_SECONDS:
             return None
         self._hurry.set()
         return self._over
@@ -112,11 +114,11 @@ class RelayConnection:
         self._over.set()
         self._over = asyncio.Event()
         self._hurry.clear()
-        self._is_resting = True
+        least = self._tried_at + HURRY_SECONDS - asyncio.get_running_loop().time()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._hurry.wait()
-        self._is_resting = False
+                await asyncio.sleep(least)
 
     def send(self, frame: Frame) -> bool:
         """Hand frame to this link; False if it is not ready or far behind."""
@@ -152,12 +154,14 @@ class RelayConnection:
         ready_at = loop.time()
         try:
             async with asyncio.TaskGroup() as group:
-                writer = group.create_task(_write(socket, outgoing))
+                writer = group.create_task(self._write(socket, outgoing))
                 problem = await self._read(socket)
                 writer.cancel()
         finally:
             self._outgoing = None
             _drop_all(outgoing)
+            if self._probe is not None:
+                self._probe.cancel()
         if loop.time() - ready_at >= STEADY_SECONDS:
             # Not at `ready`: a relay that says it and hangs up would be dialed as
             # fast as it answers.
@@ -189,11 +193,34 @@ class RelayConnection:
         while True:
             try:
                 frame = await _receive(socket)
+                self._heard_at = asyncio.get_running_loop().time()
                 if isinstance(frame, (Greeting, Ready)):
                     raise MalformedError("the relay greets twice")
                 await self._conversation.on_frame(self, frame)
             except (ConnectionClosed, MalformedError) as error:
                 return error
+
+    async def _write(
+        self, socket: ClientConnection, outgoing: asyncio.Queue[str]
+    ) -> None:
+        try:
+            while True:
+                text = await outgoing.get()
+                try:
+                    await socket.send(text)
+                finally:
+                    outgoing.task_done()
+                self._expect_life(socket)
+        except ConnectionClosed:
+            return  # The reader hears of it too, and says so.
+
+    def _expect_life(self, socket: ClientConnection) -> None:
+        """Have a quiet link show that it is one, now that something depends on it."""
+        now = asyncio.get_running_loop().time()
+        if now - self._heard_at < PROBE_SECONDS:
+            return
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(_end_unless_alive(socket))
 
     def _note(self, error: Exception) -> None:
         problem = describe(error)
@@ -227,14 +254,14 @@ async def _receive(socket: ClientConnection) -> RelayFrame:
         raise MalformedError(f"the relay sends garbage: {error}") from error
 
 
-async def _write(socket: ClientConnection, outgoing: asyncio.Queue[str]) -> None:
+async def _end_unless_alive(socket: ClientConnection) -> None:
+    """End a link whose other end does not answer a ping."""
     try:
-        while True:
-            text = await outgoing.get()
-            try:
-                await socket.send(text)
-            finally:
-                outgoing.task_done()
+        async with asyncio.timeout(PROBE_SECONDS):
+            await (await socket.ping())
+    except TimeoutError:
+        log.warning("a link is silent and is dialed again")
+        socket.transport.abort()
     except ConnectionClosed:
         return  # The reader hears of it too, and says so.
 

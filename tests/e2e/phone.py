@@ -65,6 +65,23 @@ class Phone:
             assert self._arrived.wait_for(lambda: len(self.cards) > known, timeout)
             return self.cards[known]
 
+    def look(self) -> None:
+        """Be taken into the hand: look for a relay that is back."""
+        self._call(self._session.dial_now)
+
+    def card_with(self, command: bytes, timeout: float) -> Card:
+        """Return the newest card of that command, once it is there."""
+
+        def found() -> list[Card]:
+            commands = [(card, card.challenge.command) for card in self.cards]
+            return [
+                card for card, each in commands if each and command in bytes(each.head)
+            ]
+
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: bool(found()), timeout)
+            return found()[-1]
+
     def wait_end(self, card: Card, timeout: float) -> tuple[Card, float]:
         """Return the ended card, and the monotonic second at which it ended."""
         key = card.challenge.challenge_id

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
 
-from pushmfa.daemon.main import REACH_SECONDS
+from pushmfa.daemon.front import REACH_SECONDS
 from pushmfa.terms import MailboxId
 from pushmfa.wire.link import Envelope
 from tests.fakes.ledger import Begun, now

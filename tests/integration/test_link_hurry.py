@@ -9,9 +9,18 @@ import pytest
 from pushmfa.link import backoff, connection
 from pushmfa.link.link import Link
 from pushmfa.relay.main import running as relay_running
-from pushmfa.terms import Role
+from pushmfa.terms import EnvelopeId, Role
+from pushmfa.wire.envelope import Sealed
+from pushmfa.wire.link import Envelope
 from tests.integration.daemon_world import free_port, relay_settings, scene, world
-from tests.integration.test_link import device_mailbox, fake_relay, running, until
+from tests.integration.test_link import (
+    HOST,
+    STRANGER,
+    device_mailbox,
+    fake_relay,
+    running,
+    until,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -26,6 +35,17 @@ def patient_link(port: int) -> Link:
         mailboxes=[device_mailbox()],
         on_envelope=lambda envelope: None,
         draw=lambda: 1.0,
+    )
+
+
+def envelope() -> Envelope:
+    """Return an envelope that no relay here looks into."""
+    return Envelope(
+        id=EnvelopeId(b"i" * 16),
+        to=STRANGER,
+        sender=HOST,
+        lifetime=60,
+        sealed=Sealed(bytes(100)),
     )
 
 
@@ -93,6 +113,34 @@ async def test_attack_hurrying_often_dials_not_more_than_once_a_second() -> None
             link.dial_now()
         passed = asyncio.get_running_loop().time() - begun
         assert 1 <= len(dialed) <= 2 + passed / connection.HURRY_SECONDS
+
+
+@scene
+async def test_a_link_that_went_silent_is_dialed_again_as_soon_as_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half open: a firewall forgot the connection, and nobody was told."""
+    monkeypatch.setattr(connection, "PROBE_SECONDS", 0.1)
+    monkeypatch.setattr(backoff, "BASE_SECONDS", 0.01)
+    async with fake_relay() as relay, running(patient_link(relay.port)) as link:
+        relay.sockets[0].transport.pause_reading()
+        await asyncio.sleep(0.2)
+        assert link.send(envelope())
+        await until(lambda: len(relay.hellos) == 2)
+        assert await link.wait_ready(5)
+
+
+@scene
+async def test_a_link_that_is_well_stays_when_it_is_asked_for_a_sign_of_life(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connection, "PROBE_SECONDS", 0.1)
+    async with fake_relay() as relay, running(patient_link(relay.port)) as link:
+        for _ in range(4):
+            await asyncio.sleep(0.15)
+            assert link.send(envelope())
+        assert len(relay.hellos) == 1
+        assert link.states()[0].is_ready
 
 
 @scene

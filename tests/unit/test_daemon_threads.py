@@ -1,0 +1,67 @@
+"""Look-ups that hang: they hold neither the others nor the end of the daemon."""
+
+import _thread
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Executor
+
+import pytest
+
+from pushmfa.daemon.threads import MOST, Threads
+
+HANG_AND_END = """
+import asyncio, time
+from pushmfa.daemon.threads import Threads
+
+async def main():
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(Threads("hangs"))
+    loop.run_in_executor(None, time.sleep, 60)
+    await asyncio.sleep(0.05)
+    print("ends", flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def run(threads: Executor, value: int) -> int:
+    return await asyncio.get_running_loop().run_in_executor(threads, lambda: value)
+
+
+def test_a_result_and_an_error_come_back() -> None:
+    threads = Threads("test")
+    assert asyncio.run(run(threads, 42)) == 42
+    with pytest.raises(ZeroDivisionError):
+        threads.submit(lambda: 1 // 0).result(5)
+
+
+def test_a_program_ends_although_a_look_up_hangs() -> None:
+    argv = [sys.executable, "-c", HANG_AND_END]
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=30)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "ends\n", "")
+
+
+def test_more_than_hang_already_are_refused_at_once_until_one_returns() -> None:
+    threads, goes_on = Threads("test"), threading.Event()
+    hanging = [threads.submit(goes_on.wait, 30) for _ in range(MOST)]
+    while (error := threads.submit(lambda: None).exception(5)) is None:
+        time.sleep(0.01)  # a thread may take a moment to begin
+    assert isinstance(error, OSError)
+    assert "too many" in str(error)
+    goes_on.set()
+    assert all(each.result(5) for each in hanging)
+    assert threads.submit(lambda: 7).result(5) == 7
+
+
+def test_without_memory_for_a_thread_the_look_up_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_thread(*args: object) -> int:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_thread, "start_new_thread", no_thread)
+    with pytest.raises(OSError, match="start new thread"):
+        Threads("test").submit(lambda: None).result(5)
