@@ -343,6 +343,14 @@ class FaultWorld:
         assert took < promise.within, f"{took:.1f} s: {terminal.text}"
         return took
 
+    def wait_until_healthy(self) -> None:
+        """Wait until the daemon has seen by itself that nothing is wrong any more."""
+        command = [*self.parts.pushmfa, "status"]
+        deadline = time.monotonic() + 30
+        while self.sandbox.run(command).returncode != 0:
+            assert time.monotonic() < deadline, "it still refuses"
+            time.sleep(0.2)
+
     def works(self) -> None:
         """Log in as ever: nothing is left of what was wrong."""
         approved = Promise("none", "approved", 10.0)

@@ -3,6 +3,7 @@
 What was seen and how long it took is printed with -s, and kept as build/faults.md.
 """
 
+import shlex
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 TABLE: Final = ROOT / "build/faults.md"
 PROMISES: Final = read_promises()
 HOURS: Final = 5 * 3600
+STATE: Final = "/var/lib/pushmfa"
 SILENT_SERVER: Final = "127.77.0.1"
 
 
@@ -215,23 +217,60 @@ def _no_memory(world: FaultWorld, promise: Promise) -> float:
 @fault("disk cannot be written any more")
 def _no_writing(world: FaultWorld, promise: Promise) -> float:
     with world.limited("daemon", "fsize", 0):
-        return world.see(promise, answers=True)
+        took = world.see(promise, answers=True)
+    world.wait_until_healthy()
+    return took
 
 
 @fault("disk read-only when the daemon starts")
 def _read_only(world: FaultWorld, promise: Promise) -> float:
-    state = "/var/lib/pushmfa"
     world.stop("daemon")
-    for options in ("--bind", "-o remount,ro,bind"):
-        world.run(f"mount {options} {state} {state}")
-    failed = world.sandbox.run([*world.parts.pushmfa, "daemon"])
-    assert failed.returncode != 0
-    assert "read-only" in failed.stderr.lower()
-    assert "Traceback" not in failed.stderr
+    world.run(f"mount --bind {STATE} {STATE}; mount -o remount,bind,ro {STATE}")
+    world.start("daemon")
     took = world.see(promise)
-    world.run(f"umount {state}")
+    world.run(f"mount -o remount,bind,rw {STATE}")
+    world.wait_until_healthy()
+    world.stop("daemon")
+    world.run(f"umount {STATE}")
     world.start("daemon")
     return took
+
+
+@fault("disk full")
+def _full(world: FaultWorld, promise: Promise) -> float:
+    world.stop("daemon")
+    world.run(f"cp -a {STATE} /root/state; chmod 700 /root/state")
+    world.run(f"mount -t tmpfs -o size=48m,mode=700 tmpfs {STATE}")
+    world.run(f"cp -a /root/state/. {STATE}/; chown pushmfa:pushmfa {STATE}")
+    world.start("daemon")
+    world.run(f"dd if=/dev/zero of={STATE}/filler bs=4k 2>/dev/null; true")
+    took = world.see(promise, answers=True)
+    world.stop("daemon")
+    world.run(f"rm {STATE}/filler; cp -a {STATE}/. /root/state/; umount {STATE}")
+    world.run(f"cp -a /root/state/. {STATE}/; rm -rf /root/state")
+    world.start("daemon")
+    return took
+
+
+def _repaired(world: FaultWorld, promise: Promise, damage: str) -> float:
+    world.stop("daemon")
+    world.run(damage)
+    world.start("daemon")
+    took = world.see(promise)
+    world.run(f"{shlex.join(world.parts.pushmfa)} host repair --yes")
+    world.wait_until_healthy()
+    return took
+
+
+@fault("database damaged")
+def _damaged(world: FaultWorld, promise: Promise) -> float:
+    zero = f"dd if=/dev/zero of={STATE}/pushmfa.db bs=100 count=1 conv=notrunc"
+    return _repaired(world, promise, zero)
+
+
+@fault("database lost")
+def _lost(world: FaultWorld, promise: Promise) -> float:
+    return _repaired(world, promise, f"rm -f {STATE}/pushmfa.db*")
 
 
 # --- clocks ---------------------------------------------------------------------------
