@@ -54,9 +54,10 @@ async def serve(settings: RelaySettings) -> None:
     """Run a relay on this loop until SIGTERM or SIGINT; SIGHUP reads TLS again."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    # Before it listens: who sees that it does may already want it to end.
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, stop.set)
     async with running(settings) as relay:
-        loop.add_signal_handler(signal.SIGTERM, stop.set)
-        loop.add_signal_handler(signal.SIGINT, stop.set)
         loop.add_signal_handler(signal.SIGHUP, relay.reload)
         living = asyncio.ensure_future(keep_alive())
         notify("READY=1")
