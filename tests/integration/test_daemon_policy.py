@@ -211,8 +211,9 @@ async def test_a_number_rests_while_it_may_be_on_a_screen(
     monkeypatch.setattr("secrets.randbits", lambda bits: 5)
     async with world(tmp_path, PIXEL) as w:
         first = await w.host.log_in()
+        numbers = [await first.number()]
         second = await w.host.log_in()
-        numbers = [await first.number(), await second.number()]
+        numbers.append(await second.number())
         first.close()
         second.close()
         await w.devices[0].outcome()
