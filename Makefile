@@ -14,7 +14,7 @@ JOBS ?= auto
 
 .PHONY: build dist demo test check format lint types imports c-check vectors vectors-check \
         unit integration e2e kill-matrix faults models models-check flood pam-tests \
-        bench-startup module install uninstall install-needs lock clean
+        docs bench-startup module install uninstall install-needs lock clean
 
 # The whole system in a sandbox: try it, or DEMO=auto and watch it play by itself.
 demo: install-needs module
@@ -78,6 +78,13 @@ flood: install-needs module
 
 e2e: install-needs build
 	$(SUDO) $(BIN)/pytest -q -n 3 --dist loadfile tests/e2e
+
+# pushmfa(1), from the commands themselves; the configuration: docs/configuration.md.
+docs: build/man/pushmfa.1
+
+build/man/pushmfa.1: install-needs $(wildcard pushmfa/cli/*.py)
+	@mkdir -p $(@D)
+	$(BIN)/python -m pushmfa.cli.manual > $@.new && mv $@.new $@
 
 # How long commands take to start, beside python3 -c 'import click'.
 bench-startup: install-needs
