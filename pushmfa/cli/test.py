@@ -12,18 +12,44 @@ from pushmfa.cli.options import (
 )
 
 
-@click.command(epilog=examples("pushmfa test", "sudo pushmfa test --user alice --json"))
+@click.command(
+    epilog=examples("pushmfa test", "sudo pushmfa test --service sshd --user alice")
+)
 @user_option
+@click.option(
+    "--service",
+    metavar="NAME",
+    help="Run the PAM stack of this service instead, such as sshd or sudo; root only.",
+)
+@click.option(
+    "--key/--no-key",
+    "has_key",
+    default=True,
+    help="With --service, for sshd: a public key was proved before, or nothing was.",
+)
 @json_option
 @config_option()
 @click.pass_context
-def test(context: click.Context, user: str | None, as_json: bool) -> int:
+def test(
+    context: click.Context,
+    user: str | None,
+    service: str | None,
+    has_key: bool,
+    as_json: bool,
+) -> int:
     """Try it: one real attempt.
 
     Shows the number to type into your device, and waits. Ends with 0
     if approved, 1 denied or wrong number, 3 not possible, 4 expired, 5 throttled or
     locked, 6 not enrolled.
+
+    With --service the whole stack is run, with its own questions, and only what it
+    would say is printed: nobody is logged in.
     """
+    if service is not None:
+        from pushmfa.cli import service_test
+
+        return service_test.run(service, user, has_key=has_key, as_json=as_json)
     with open_client(context) as client:
         ended = client.test(user, on_number=output.number_shower(as_json))
     return verdicts.finish("test", ended, as_json=as_json)
