@@ -18,7 +18,7 @@ SHELLS: Final = ("bash", "zsh", "fish")
         "pushmfa completion fish > ~/.config/fish/completions/pushmfa.fish",
     )
 )
-@click.argument("shell", type=click.Choice(SHELLS))
+@click.argument("shell", type=click.Choice(SHELLS), metavar="bash|zsh|fish")
 @config_option()
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:

@@ -9,6 +9,7 @@ from pushmfa.cli.options import (
     json_option,
     open_client,
     user_option,
+    utf8,
 )
 
 _SECONDS = click.IntRange(10, 600)
@@ -49,7 +50,7 @@ def confirm(
     """
     from pushmfa.login.confirmation import confirm_text
 
-    asked = confirm_text(text)
+    asked = confirm_text(utf8(text))
     with open_client(context) as client:
         ended = client.confirm(
             asked, user, lifetime=timeout, on_number=output.number_shower(True)

@@ -6,8 +6,8 @@ from typing import Final
 
 import click
 
-from pushmfa.cli.options import config_option, examples
-from pushmfa.errors import UsageError
+from pushmfa.cli.options import config_option, examples, is_root
+from pushmfa.errors import NotPermittedError, UsageError
 
 # Not one in the current folder: root would run what anybody put there.
 _SECURITY_FOLDERS: Final = ("usr/lib/*/security", "usr/lib64/security")
@@ -36,6 +36,11 @@ def demo(module: Path | None, auto: bool) -> int:
     module = module or _installed_module()
     if not module.is_file():
         raise UsageError(f"there is no PAM module at {module}", hint=_how_to_build())
+    if not is_root():
+        raise NotPermittedError(
+            "the sandbox is made of mounts, which only root may make",
+            hint="sudo pushmfa demo; it changes nothing outside of its namespace.",
+        )
     from pushmfa.demo.main import run
 
     return run(module=module, auto=auto, pushmfa=[sys.argv[0]], out=sys.stdout)

@@ -5,6 +5,7 @@ it. `pushmfa status` loads no other command, and nothing heavy.
 """
 
 import io
+import os
 import sys
 from collections.abc import Mapping
 from typing import Final
@@ -53,7 +54,23 @@ def program() -> None:
 
 def main() -> None:
     """Run the program; the console script."""
+    _open_missing()
     # A name that the terminal's encoding lacks is shown as escapes, not as an error.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     program()
+
+
+def _open_missing() -> None:
+    """Open what the caller has closed of standard input, output and error.
+
+    Attack: with standard output closed (`>&-`) the next file that is opened, such as
+    the daemon's socket, would be it, and take what is printed.
+    """
+    for number, mode in ((0, "r"), (1, "w"), (2, "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number: the ones below are open by now.
+            stream = open(os.devnull, mode, encoding="utf-8")
+            setattr(sys, ("stdin", "stdout", "stderr")[number], stream)

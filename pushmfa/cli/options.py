@@ -88,6 +88,14 @@ def limit(most: int) -> Callable[[click.Context, click.Parameter, Any], Any]:
     return check
 
 
+def utf8(text: str) -> str:
+    """Return an argument as UTF-8 has it, whatever the locale takes it for."""
+    try:
+        return os.fsencode(text).decode("utf-8")
+    except UnicodeError:
+        return text
+
+
 class Duration(click.ParamType[int]):
     """A time like 90s, 30m, 2h or 1d, in seconds."""
 

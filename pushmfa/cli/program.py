@@ -6,12 +6,14 @@
     click's usage errors            error, hint with the nearest name  2
     Ctrl-C, end of input            interrupted                        130
     the reader of a pipe went away  nothing                            1
+    output that finds no room       error                              1
     anything else                   internal error, how to report it   1
 
 With `--json` the same error is also one object on standard output.
 """
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +34,9 @@ Loader = Callable[[], click.Command]
 
 COMPLETE_VARIABLE: Final = "_PUSHMFA_COMPLETE"
 """Set by the shell's script: then the program completes and does nothing else."""
+
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
+"""Why output cannot be written, which is not our mistake."""
 
 DEBUG_VARIABLE: Final = "PUSHMFA_DEBUG"
 
@@ -133,18 +138,27 @@ class Program(Group):
         except BrokenPipeError:
             _silence()
             return EXIT_INTERNAL
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                return self._tell_internal(words, error)
+            _silence()
+            what = f"what is to be printed cannot be written: {error.strerror}"
+            return self._tell(words, what, "Make room where it goes.", EXIT_INTERNAL)
         except Exception as error:  # noqa: BLE001  the last line of defense: no
             # traceback for a person who cannot act on it; asked for, it is whole.
-            if os.environ.get(DEBUG_VARIABLE) == "1":
-                import traceback
+            return self._tell_internal(words, error)
 
-                traceback.print_exc()
-            what = f"internal error: {type(error).__name__}: {error}"
-            hint = (
-                f"Run it again with {DEBUG_VARIABLE}=1 and report the command, "
-                "the version and what it prints."
-            )
-            return self._tell(words, what, hint, EXIT_INTERNAL)
+    def _tell_internal(self, words: list[str], error: Exception) -> int:
+        if os.environ.get(DEBUG_VARIABLE) == "1":
+            import traceback
+
+            traceback.print_exc()
+        what = f"internal error: {type(error).__name__}: {error}"
+        hint = (
+            f"Run it again with {DEBUG_VARIABLE}=1 and report the command, "
+            "the version and what it prints."
+        )
+        return self._tell(words, what, hint, EXIT_INTERNAL)
 
     def _tell(self, words: list[str], what: str, hint: str, code: int) -> int:
         with contextlib.suppress(BrokenPipeError):
@@ -187,7 +201,8 @@ def _explain_usage(error: click.ClickException, help_line: str) -> tuple[str, st
             f"no such option: {error.option_name}",
             _suggest(error.option_name, known, help_line),
         )
-    message = error.format_message().rstrip(".")
+    # click lists choices on lines of their own.
+    message = " ".join(error.format_message().split()).rstrip(".")
     return message[:1].lower() + message[1:], f"See: {help_line}"
 
 
@@ -203,11 +218,11 @@ def _suggest(word: str, known: Iterable[str], help_line: str) -> str:
 
 
 def _silence() -> None:
-    """Let what is still to be written to the lost pipe go nowhere."""
+    """Let what is still to be written to a lost pipe or a full disk go nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

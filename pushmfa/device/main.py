@@ -173,7 +173,8 @@ def answer(
 
 def list_enrollments(state: Path) -> list[Enrollment]:
     """Return every enrollment of this device, oldest first."""
-    return Keyring(state).load_all()
+    # Who only looks makes no folder.
+    return Keyring(state).load_all() if state.exists() else []
 
 
 def _ask_daemon() -> HostId | None:

@@ -53,7 +53,7 @@ def test_script(tmp_path: Path, shell: str) -> None:
 def test_a_shell_that_is_not_known(tmp_path: Path) -> None:
     result = run(tmp_path, "completion", "csh")
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: invalid value for '{bash|zsh|fish}': 'csh'")
+    assert result.stderr.startswith("error: invalid value for 'bash|zsh|fish': 'csh'")
 
 
 @pytest.mark.parametrize(

@@ -20,10 +20,11 @@ from click.testing import CliRunner
 from pushmfa import errors
 from pushmfa.cli.main import program
 from pushmfa.cli.program import Program, State
-from pushmfa.terms import VERSION
+from pushmfa.terms import VERSION, Cause, Verdict
 from pushmfa.wire import control
+from pushmfa.wire.control_account import StartConfirm
 from tests.unit.cli_support import parse_object, run
-from tests.unit.control_peer import NUMBER, PIXEL, STATUS, WAIT, ControlPeer
+from tests.unit.control_peer import NUMBER, PIXEL, STATUS, WAIT, ControlPeer, ended
 
 PUSHMFA = [sys.executable, "-c", "from pushmfa.cli.main import main; main()"]
 
@@ -143,6 +144,11 @@ def test_mistakes_inside_without_and_with_debug(
             "invalid value for '--user': is not valid UTF-8",
             "See: pushmfa test --help",
         ),
+        (
+            ["completion"],
+            "missing argument 'bash|zsh|fish'. Choose from: bash, zsh, fish",
+            "See: pushmfa completion --help",
+        ),
         (["\x1b[2J"], "no such command: \\x1b[2J", "See: pushmfa --help"),
     ],
 )
@@ -250,6 +256,71 @@ def test_reader_of_a_pipe_goes_away() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("redirection", [">&-", "<&-", "2>&-", "<&- >&- 2>&-"])
+def test_attack_standard_output_is_closed(redirection: str, tmp_path: Path) -> None:
+    """What is printed must not go to the next file that is opened."""
+    config = tmp_path / "pushmfa.toml"
+    config.write_text(f'paths.run = "{tmp_path}"\n')
+    config.chmod(0o600)
+    command = [*PUSHMFA, "--config", str(config), "status"]
+    with ControlPeer(tmp_path, [STATUS]) as peer:
+        done = subprocess.run(
+            ["sh", "-c", f'"$@" {redirection}', "sh", *command],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert peer.requests == [control.GetStatus(user=None)]
+
+
+def test_output_that_finds_no_room() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*PUSHMFA, "--help"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: what is to be printed cannot be written: No space left on device\n"
+        "hint: Make room where it goes.\n"
+    )
+
+
+def test_a_text_that_the_locale_does_not_know(tmp_path: Path) -> None:
+    config = tmp_path / "pushmfa.toml"
+    config.write_text(f'paths.run = "{tmp_path}"\n')
+    config.chmod(0o600)
+    plain = {"PYTHONUTF8": "0", "LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0"}
+    with ControlPeer(tmp_path, [ended(Verdict.APPROVED, Cause.DEVICE)]) as peer:
+        subprocess.run(
+            [*PUSHMFA, "--config", str(config), "confirm", "Stra\u00dfe".encode()],
+            capture_output=True,
+            check=True,
+            env={**os.environ, **plain},
+        )
+    asked = StartConfirm(user=None, text="Stra\u00dfe", lifetime=None)
+    assert peer.requests == [asked]
+
+
+def test_who_only_looks_makes_no_folder(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    result = run(tmp_path, "device", "--state", str(state), "list")
+    assert (result.exit_code, state.exists()) == (0, False)
+
+
+def test_the_demo_says_at_once_that_it_needs_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushmfa.cli.demo.is_root", lambda: False)
+    result = run(tmp_path, "demo", "--module", str(Path(__file__)))
+    assert (result.exit_code, result.stdout) == (7, "")
+    assert "only root may make" in result.stderr
 
 
 def test_interrupt_of_a_process(tmp_path: Path) -> None:
