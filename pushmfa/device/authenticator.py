@@ -6,6 +6,7 @@ only what this host sealed to this enrollment and signed comes out of here.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -20,6 +21,7 @@ from pushmfa.terms import (
     Decision,
     DenialReason,
     Digest,
+    SealingKey,
     Signature,
     Verification,
 )
@@ -170,7 +172,13 @@ def _seal_to_host(enrollment: Enrollment, keys: DeviceKeys, statement: bytes) ->
         enrollment.mailbox,
         enrollment.host_mailbox,
     )
-    return Sealer(enrollment.host_sealing_key).seal(info, encode(payload))
+    return _sealer(enrollment.host_sealing_key).seal(info, encode(payload))
+
+
+@lru_cache(maxsize=256)
+def _sealer(sealing_key: SealingKey) -> Sealer:
+    # Loading a point of P-256 costs as much as sealing to it.
+    return Sealer(sealing_key)
 
 
 def _kind_of(statement: bytes) -> tuple[Label, Callable[[bytes], Opened]]:

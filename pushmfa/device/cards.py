@@ -69,6 +69,8 @@ class Cards:
 
     def __init__(self) -> None:
         self._cards: OrderedDict[tuple[DeviceId, ChallengeId], Card] = OrderedDict()
+        self._open: dict[tuple[DeviceId, ChallengeId], Card] = {}
+        """Those that wait or were sent, in the order in which they came."""
         self._early: OrderedDict[tuple[DeviceId, ChallengeId], None] = OrderedDict()
         self._next = 0
 
@@ -124,7 +126,7 @@ class Cards:
         """Return the cards that are over by now and were not before."""
         over = [
             card
-            for card in self._cards.values()
+            for card in self._open.values()
             if (card.state is CardState.WAITING and now >= card.expires_at)
             or (card.state is CardState.SENT and now >= card.expires_at + OUTCOME_GRACE)
         ]
@@ -134,6 +136,7 @@ class Cards:
         """Forget the cards of an enrollment that is revoked."""
         for key in [key for key in self._cards if key[0] == device_id]:
             del self._cards[key]
+            self._open.pop(key, None)
 
     def waiting(self) -> list[Card]:
         """Return the cards that wait for an answer, oldest first."""
@@ -148,16 +151,19 @@ class Cards:
         return self._cards.get(card.key, card)
 
     def _of(self, state: CardState) -> list[Card]:
-        return [card for card in self._cards.values() if card.state is state]
+        return [card for card in self._open.values() if card.state is state]
 
     def _put(self, card: Card) -> Card:
         self._cards[card.key] = card
-        over = (CardState.ENDED, CardState.EXPIRED)
+        if card.state in (CardState.WAITING, CardState.SENT):
+            self._open[card.key] = card
+        else:
+            self._open.pop(card.key, None)
         while len(self._cards) > MAX_REMEMBERED:
-            oldest = next((c for c in self._cards.values() if c.state in over), None)
+            oldest = next((key for key in self._cards if key not in self._open), None)
             if oldest is None:
                 break
-            del self._cards[oldest.key]
+            del self._cards[oldest]
         return card
 
     def _new_letter(self) -> str:

@@ -193,12 +193,16 @@ class Keyring:
             save_private(self._path(device_id), encode(changed))
         return changed
 
-    def next_counter(self, device_id: DeviceId) -> int:
-        """Return the counter for the next answer, larger than all before."""
-        return self.update(
+    def reserve_counters(self, device_id: DeviceId, count: int) -> range:
+        """Return counters for the next answers, larger than all reserved before.
+
+        Those that are not used are never used: the file holds the last of them.
+        """
+        last = self.update(
             device_id,
-            lambda old: msgspec.structs.replace(old, counter=old.counter + 1),
+            lambda old: msgspec.structs.replace(old, counter=old.counter + count),
         ).counter
+        return range(last - count + 1, last + 1)
 
     def note_epoch(self, device_id: DeviceId, epoch: int) -> None:
         """Remember the state epoch of a challenge, if it is the highest so far."""

@@ -24,7 +24,7 @@ from pushmfa.device.link_text import parse_link
 from pushmfa.device.runner import Runner
 from pushmfa.device.screen import Screen
 from pushmfa.device.scripted import SETTLE_SECONDS
-from pushmfa.device.session import Session, Unlocked
+from pushmfa.device.session import RESERVED, Session, Unlocked
 from pushmfa.device.words import account
 from pushmfa.errors import NotEnrolledError, SealError, StoreError, UsageError
 from pushmfa.link.dialing import Network
@@ -111,6 +111,7 @@ def run(
             network=network,
             acknowledges=True,
             settle_seconds=SETTLE_SECONDS,
+            reserved=RESERVED,
         )
         await runner.run(session)
 

@@ -6,7 +6,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -25,13 +25,17 @@ from pushmfa.device.links import new_envelope, running, until_ready
 from pushmfa.errors import NotReachableError, StoreError, VerificationError
 from pushmfa.link.dialing import Network
 from pushmfa.link.link import Link, LinkState, OpenMailbox
-from pushmfa.terms import Bytes32, MailboxId, Role
+from pushmfa.terms import Bytes32, DeviceId, MailboxId, Role
 from pushmfa.wire.link import MAX_MAILBOXES, Envelope, Stored
 from pushmfa.wire.payload import Challenge, Notice, Outcome, Revoked
 
 log = logging.getLogger("pushmfa.device")
 
 MAX_NOTICES: Final = 1_024
+
+RESERVED: Final = 64
+"""Counters that `run` takes at a time: a file that is written and synced twice costs
+more than all the rest of an answer."""
 
 
 class Watcher(Protocol):
@@ -78,6 +82,7 @@ class Session:
         network: Network,
         acknowledges: bool,
         settle_seconds: float = 0.0,
+        reserved: int = 1,
         clock: Callable[[], float] = boot_clock,
     ) -> None:
         """Prepare the links of unlocked, which are dialed by `running`.
@@ -90,6 +95,8 @@ class Session:
         self._settle_seconds = settle_seconds
         self.clock = clock
         self._keyring = keyring
+        self._reserved = reserved
+        self._counters: dict[DeviceId, Iterator[int]] = {}
         self._watcher = watcher
         self._unlocked = {item.enrollment.mailbox: item for item in unlocked}
         self._notices: dict[Bytes32, None] = {}
@@ -153,7 +160,7 @@ class Session:
         item = self.unlocked(card)
         if item is None:
             raise VerificationError("this device was revoked")
-        counter = self._keyring.next_counter(item.enrollment.device_id)
+        counter = self._next_counter(item.enrollment.device_id)
         sealed = make_answer(
             item.enrollment,
             item.keys,
@@ -172,6 +179,14 @@ class Session:
         counted = msgspec.structs.replace(item.enrollment, counter=counter)
         self._unlocked[counted.mailbox] = Unlocked(counted, item.keys)
         return self._links[item.enrollment.mailbox].send(envelope)
+
+    def _next_counter(self, device_id: DeviceId) -> int:
+        counter = next(self._counters.get(device_id, iter(())), None)
+        if counter is None:
+            reserved = self._keyring.reserve_counters(device_id, self._reserved)
+            counter = reserved[0]
+            self._counters[device_id] = iter(reserved[1:])
+        return counter
 
     def expire(self) -> None:
         """Tell of the cards whose lifetime is over; to be called every second."""

@@ -85,6 +85,7 @@ class Link:
             raise ConfigError(f"{len(names)} relays, not 1 to {MAX_RELAYS}")
         self._role = role
         self._mailboxes = _checked(mailboxes)
+        self._by_mailbox = {ours.mailbox: ours for ours in self._mailboxes}
         self._on_envelope = on_envelope
         self._on_accepted = on_accepted
         self._on_refused = on_refused
@@ -239,10 +240,7 @@ class Link:
             log.warning("dropped an envelope from %s: %s", connection.name, error)
 
     def _find(self, mailbox: MailboxId) -> OpenMailbox | None:
-        for ours in self._mailboxes:
-            if ours.mailbox == mailbox:
-                return ours
-        return None
+        return self._by_mailbox.get(mailbox)
 
     def _note_state(self, state: LinkState) -> None:
         if any(connection.state.is_ready for connection in self._connections):

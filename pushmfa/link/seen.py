@@ -5,6 +5,7 @@ sends again what may have been lost (docs/protocol.md 3.1 and 3.3).
 """
 
 from collections import OrderedDict
+from math import inf
 from typing import Final
 
 from pushmfa.terms import EnvelopeId, MailboxId
@@ -23,6 +24,8 @@ class SeenEnvelopes:
         self._limit = limit
         self._expiries: OrderedDict[tuple[MailboxId, EnvelopeId], float]
         self._expiries = OrderedDict()
+        self._earliest = inf
+        """No entry expires before."""
 
     def is_new(
         self, mailbox: MailboxId, identifier: EnvelopeId, *, lifetime: int, now: float
@@ -38,6 +41,7 @@ class SeenEnvelopes:
         if len(self._expiries) >= self._limit:
             self._make_room(now)
         self._expiries[key] = now + lifetime
+        self._earliest = min(self._earliest, now + lifetime)
         return True
 
     def has(self, mailbox: MailboxId, identifier: EnvelopeId) -> bool:
@@ -45,8 +49,11 @@ class SeenEnvelopes:
         return (mailbox, identifier) in self._expiries
 
     def _make_room(self, now: float) -> None:
-        over = [key for key, expiry in self._expiries.items() if expiry <= now]
-        for key in over:
-            del self._expiries[key]
+        if now >= self._earliest:
+            # Not each time: a full memory is looked through, and new ones come fast.
+            over = [key for key, expiry in self._expiries.items() if expiry <= now]
+            for key in over:
+                del self._expiries[key]
+            self._earliest = min(self._expiries.values(), default=inf)
         if len(self._expiries) >= self._limit:
             self._expiries.popitem(last=False)

@@ -85,8 +85,9 @@ def test_keys_of_another_enrollment_are_refused() -> None:
 def test_the_counter_grows_on_the_disk(keyring: Keyring) -> None:
     enrollment, _ = enroll_at(HostPeer())
     keyring.save(enrollment)
-    assert [keyring.next_counter(enrollment.device_id) for _ in range(3)] == [1, 2, 3]
-    assert keyring.load(enrollment.device_id).counter == 3
+    assert keyring.reserve_counters(enrollment.device_id, 1) == range(1, 2)
+    assert keyring.reserve_counters(enrollment.device_id, 3) == range(2, 5)
+    assert keyring.load(enrollment.device_id).counter == 4
 
 
 def test_forgotten_keys_do_not_come_back(tmp_path: Path, keyring: Keyring) -> None:
@@ -94,7 +95,7 @@ def test_forgotten_keys_do_not_come_back(tmp_path: Path, keyring: Keyring) -> No
     keyring.save(enrollment)
     other_process = Keyring(tmp_path / "device")
     other_process.forget_keys(enrollment.device_id)
-    keyring.next_counter(enrollment.device_id)
+    keyring.reserve_counters(enrollment.device_id, 1)
     loaded = keyring.load(enrollment.device_id)
     assert loaded.keys is None
     assert loaded.status is EnrollmentStatus.REVOKED
