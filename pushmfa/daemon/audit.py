@@ -6,6 +6,7 @@ shows. There is no number and no secret in any record.
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -111,15 +112,36 @@ class Audit:
         self._store = store
         last = store.last_audit()
         self.end = ChainEnd(last.seq, last.hash) if last else ChainEnd()
+        self._later: list[Record] = []
 
-    def append(self, record: Record) -> None:
-        """Write record; it is on disk when this returns, else StoreError."""
-        raw = encode(record)
-        end = ChainEnd(self.end.seq + 1, chain(self.end.hash, raw))
-        self._store.append_audit(AuditRow(end.seq, raw, self.end.hash, end.hash))
-        self.end = end
-        # Every label in it is a stranger's.
-        log.info("%s", json_line(json.loads(raw), is_compact=True))
+    def append(self, *records: Record) -> None:
+        """Write records; they are on disk when this returns, else StoreError."""
+        self._write([*self._later, *records])
+
+    def append_later(self, record: Record) -> None:
+        """Keep record until the next `append`, or `flush`, writes it as well.
+
+        For what only confirms a row that is on disk already: a sync costs more than
+        all the rest of a login.
+        """
+        self._later.append(record)
+
+    def flush(self) -> None:
+        """Write what is kept; StoreError, and then it is still kept."""
+        if self._later:
+            self._write(self._later)
+
+    def _write(self, records: Sequence[Record]) -> None:
+        rows, end = [], self.end
+        for record in records:
+            raw, before = encode(record), end
+            end = ChainEnd(before.seq + 1, chain(before.hash, raw))
+            rows.append(AuditRow(end.seq, raw, before.hash, end.hash))
+        self._store.append_audit(*rows)
+        self.end, self._later = end, []
+        for row in rows:
+            # Every label in it is a stranger's.
+            log.info("%s", json_line(json.loads(row.record), is_compact=True))
 
     def rows_after(self, seq: int, limit: int) -> list[AuditRow]:
         """Return the rows that follow row seq, oldest first; StoreError."""

@@ -9,7 +9,7 @@ import logging
 import secrets
 
 from pushmfa.config.model import LoginSettings
-from pushmfa.daemon.audit import SCHEMA, AttemptRecord, Audit, DeliveryRecord
+from pushmfa.daemon.audit import Audit
 from pushmfa.daemon.challenges import (
     ChallengeTerms,
     Context,
@@ -17,6 +17,7 @@ from pushmfa.daemon.challenges import (
     attempt_record,
 )
 from pushmfa.daemon.clock import Clock
+from pushmfa.daemon.endings import Endings
 from pushmfa.daemon.health import Health
 from pushmfa.daemon.outcomes import Outcomes
 from pushmfa.daemon.post import Host, Post
@@ -25,7 +26,7 @@ from pushmfa.daemon.standing import Standing
 from pushmfa.daemon.waiting import Live, Waiting
 from pushmfa.daemon.witness import Witness
 from pushmfa.errors import MalformedError, SealError, StoreError, VerificationError
-from pushmfa.login.attempt import Attempt, End, attempt_id_of, close, expire
+from pushmfa.login.attempt import Attempt, End, attempt_id_of, expire
 from pushmfa.login.devices import Device
 from pushmfa.login.policy import Account
 from pushmfa.login.verdict import HostKeys, judge, open_answer, verify_answer
@@ -38,7 +39,6 @@ from pushmfa.terms import (
 )
 from pushmfa.text import make_harmless
 from pushmfa.wire.link import Envelope, Stored
-from pushmfa.wire.payload import Answer
 
 log = logging.getLogger("pushmfa.logins")
 
@@ -65,9 +65,14 @@ class Logins:
         self._registry = registry
         self._audit = audit
         self._post = post
-        self._outcomes = Outcomes(host, registry, post, clock)
         self._live: dict[ChallengeId, Live] = {}
-        self._is_over = False
+        self._endings = Endings(
+            clock=clock,
+            registry=registry,
+            audit=audit,
+            outcomes=Outcomes(host, registry, post, clock),
+            on_end=self._forget,
+        )
         self._standing = Standing(
             clock, max_pending=settings.max_pending, digits=settings.digits
         )
@@ -141,7 +146,9 @@ class Logins:
             lifetime=terms.lifetime,
             ended=live.ended,
             cancel=lambda cause: self._cancel(live, cause),
-            note_delivery=lambda delivered: self._note_delivery(live, delivered),
+            note_delivery=lambda delivered: self._endings.note_delivery(
+                live, delivered
+            ),
             note_enter=live.note_enter,
         )
 
@@ -201,29 +208,15 @@ class Logins:
             )
             return
         if live is not None:
-            self._end(live, judge(answer, attempt, device))
-            self._note_answer(device, answer)
-
-    def _note_answer(self, device: Device, answer: Answer) -> None:
-        # Not before the login goes on: nobody waits for this row.
-        asyncio.get_running_loop().call_later(
-            0.2, self._write_answer, device, answer.counter
-        )
-
-    def _write_answer(self, device: Device, counter: int) -> None:
-        if self._is_over:
-            return
-        try:
-            self._registry.note_answer(device, counter, self._clock.now())
-        except StoreError as error:
-            log.error("last_seen_at of a device was not kept: %s", error)
+            self._endings.end(live, judge(answer, attempt, device))
+            self._endings.note_answer(device, answer.counter)
 
     # --- ends ---------------------------------------------------------------------
 
     def _expire(self, live: Live) -> None:
         attempt = expire(live.attempt, self._clock.now())
         if attempt.end is not None:
-            self._end(live, attempt.end)
+            self._endings.end(live, attempt.end)
         elif live.attempt.is_pending():
             # The boot clock says "not yet" by the timer's last millisecond.
             loop = asyncio.get_running_loop()
@@ -231,7 +224,10 @@ class Logins:
 
     def _cancel(self, live: Live, cause: Cause) -> None:
         if live.attempt.is_pending():
-            self._end(live, End(Verdict.CANCELED, cause))
+            self._endings.end(live, End(Verdict.CANCELED, cause))
+        else:
+            # It may have ended in this very round of the loop.
+            self._endings.finish()
 
     def device_gone(self, device_id: DeviceId) -> None:
         """End the attempts that no active device is left to answer."""
@@ -240,20 +236,22 @@ class Logins:
             if device_id in live.envelopes and not any(
                 device is not None and device.is_active() for device in left
             ):
-                self._end(live, End(Verdict.NOT_ENROLLED, Cause.NOT_ENROLLED))
+                self._endings.end(live, End(Verdict.NOT_ENROLLED, Cause.NOT_ENROLLED))
 
     def end_all_of(self, account: Account, end: End) -> int:
         """End all attempts that wait for account's devices; return how many."""
-        waiting = self._pending_of(account.uid)
+        waiting = [
+            live for live in self._pending_of(account.uid) if live.attempt.is_pending()
+        ]
         for live in waiting:
-            self._end(live, end)
+            self._endings.end(live, end)
         return len(waiting)
 
     def cancel_all(self) -> None:
         """End every attempt as canceled: the daemon stops."""
-        self._is_over = True
         for live in list(self._live.values()):
             self._cancel(live, Cause.HANGUP)
+        self._endings.stop()
 
     def send_again(self) -> None:
         """Send the envelopes of all pending attempts again, with the same ids.
@@ -265,25 +263,9 @@ class Logins:
             for envelope in live.envelopes.values():
                 self._post.send(envelope)
 
-    def _end(self, live: Live, end: End) -> None:
-        try:
-            closed = close(live.attempt, end)
-            self._audit.append(self._record(live, end))
-        except VerificationError:
-            return
-        except StoreError as error:
-            # What cannot be written did not happen (audit before success).
-            log.critical("the audit cannot be written: %s", error)
-            end = End(Verdict.UNAVAILABLE, Cause.INTERNAL)
-            closed = close(live.attempt, end)
-        live.attempt = closed
-        live.timer.cancel()
-        self._live.pop(closed.challenge_id, None)
-        self._standing.release(closed, live.context.lane)
-        if not live.ended.done():
-            live.ended.set_result(end)
-        # After the future's callbacks: the terminal hears before the devices do.
-        asyncio.get_running_loop().call_soon(self._outcomes.tell, live)
+    def _forget(self, live: Live) -> None:
+        self._live.pop(live.attempt.challenge_id, None)
+        self._standing.release(live.attempt, live.context.lane)
 
     # --- audit ---------------------------------------------------------------------
 
@@ -300,23 +282,3 @@ class Logins:
             log.critical("the audit cannot be written: %s", error)
             return End(Verdict.UNAVAILABLE, Cause.INTERNAL)
         return end
-
-    def _note_delivery(self, live: Live, delivered: bool) -> None:
-        record = DeliveryRecord(
-            schema=SCHEMA,
-            at=int(self._clock.now().wall),
-            attempt_id=live.attempt.attempt_id,
-            delivered=delivered,
-        )
-        try:
-            self._audit.append(record)
-        except StoreError as error:
-            log.critical("the audit cannot be written: %s", error)
-
-    def _record(self, live: Live, end: End) -> AttemptRecord:
-        now = self._clock.now()
-        device = self._registry.by_id(end.device_id) if end.device_id else None
-        latency = int((now.boot - live.attempt.started.boot) * 1000)
-        return attempt_record(
-            live.attempt.attempt_id, live.context, end, device, now, latency
-        )

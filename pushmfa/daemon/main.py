@@ -8,6 +8,8 @@ import socket
 from pathlib import Path
 from typing import Any, Final
 
+import uvloop
+
 from pushmfa.config.model import HostConfig
 from pushmfa.daemon.audit import Audit
 from pushmfa.daemon.calls import Parts
@@ -62,7 +64,8 @@ def run(config: HostConfig, config_path: Path) -> int:
     make_private_folder(config.paths.state)
     name = host_name(config)
     log.info("pushmfa %s, %s, configured by %s", VERSION, name, config_path)
-    asyncio.run(_serve_until_told(config, name, listeners))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve_until_told(config, name, listeners))
     return 0
 
 
@@ -131,9 +134,8 @@ class Daemon:
         log.info("stopping; %d logins wait", self._logins.count_pending())
         await self._pam.stop()
         await self._control.stop()
-        self._logins.cancel_all()
         # Outcomes of what was canceled are told before the link goes.
-        await asyncio.sleep(0)
+        self._logins.cancel_all()
         await self._link.flush(2.0)
         for task in (counting, linking, living):
             task.cancel()

@@ -37,6 +37,7 @@ class Registry:
         self.counter = 0
         """How often the devices changed: the counter of the state epoch."""
         self._unwritten: list[tuple[str, EventRow]] = []
+        self._seen: dict[DeviceId, tuple[int, int]] = {}
         for row in store.load_devices():
             self._remember(_device_of(row))
         self._note_change()
@@ -98,11 +99,20 @@ class Registry:
         return self._replace(replace(device, label=label))
 
     def note_answer(self, device: Device, counter: int, now: Moment) -> None:
-        """Note when device last answered."""
+        """Note when device last answered; `write_seen` brings it to the disk."""
         at = int(now.wall)
-        self._store.set_device_seen(device.device_id, at, counter)
         current = self._devices[device.device_id]
         self._replace(replace(current, last_seen_at=at))
+        _, before = self._seen.get(device.device_id, (at, 0))
+        self._seen[device.device_id] = (at, max(counter, before))
+
+    def write_seen(self) -> None:
+        """Write what `note_answer` noted; StoreError, and then it is still noted."""
+        if self._seen:
+            self._store.set_devices_seen(
+                [(at, counter, key) for key, (at, counter) in self._seen.items()]
+            )
+            self._seen = {}
 
     def _end(
         self, device: Device, column: str, event: str, actor_uid: int, now: Moment

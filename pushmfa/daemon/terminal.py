@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from pushmfa.daemon import words
 from pushmfa.daemon.module import ModuleConnection
@@ -101,14 +101,8 @@ class Terminal:
 
     async def _typed_before(self, ended: asyncio.Future[End]) -> bytes | None:
         """Return what is typed before the end, None if the end comes first."""
-        receiving = asyncio.ensure_future(self.receive())
-        try:
-            both: set[asyncio.Future[Any]] = {receiving, ended}
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if receiving.done():
-                return decode_typed(receiving.result())
-        finally:
-            receiving.cancel()
+        if await self._module.has_more_before(ended):
+            return decode_typed(await self.receive())
         return None
 
     def _take_typed(self, typed: bytes, shown: Shown) -> None:
@@ -176,7 +170,6 @@ class Terminal:
 
 def _give_up(waiting: Waiting) -> None:
     """Cancel an attempt, or note that its approval came to nobody."""
+    waiting.cancel(Cause.HANGUP)
     if waiting.ended.done() and waiting.ended.result().is_approved():
         waiting.note_delivery(False)
-    else:
-        waiting.cancel(Cause.HANGUP)

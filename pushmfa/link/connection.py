@@ -8,12 +8,17 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from pushmfa.errors import MalformedError
 from pushmfa.link.backoff import STEADY_SECONDS, delay_before
-from pushmfa.link.dialing import FAILURES, GOING_AWAY, OPEN_SECONDS, describe
+from pushmfa.link.dialing import (
+    FAILURES,
+    GOING_AWAY,
+    OPEN_SECONDS,
+    RelaySocket,
+    describe,
+)
 from pushmfa.wire.link import (
     HELLO_REFUSED,
     MALFORMED,
@@ -26,8 +31,10 @@ from pushmfa.wire.link import (
     encode_frame,
 )
 
-MAX_OUTGOING: Final = 1_024
-"""Frames that wait for a slow relay; beyond that it does not take more."""
+MAX_UNSENT: Final = 1_048_576
+"""Bytes that wait for a slow relay; beyond that it does not take more."""
+
+_FLUSH_STEP: Final = 0.01
 
 HURRY_SECONDS: Final = 1.0
 """Between tries that somebody asked for. Attack: a scanner's logins make a host dial
@@ -70,7 +77,7 @@ class RelayConnection:
     def __init__(
         self,
         name: str,
-        dial: Callable[[str], AbstractAsyncContextManager[ClientConnection]],
+        dial: Callable[[str], AbstractAsyncContextManager[RelaySocket]],
         conversation: Conversation,
         draw: Callable[[], float],
     ) -> None:
@@ -79,7 +86,7 @@ class RelayConnection:
         self._dial = dial
         self._conversation = conversation
         self._draw = draw
-        self._outgoing: asyncio.Queue[str] | None = None
+        self._socket: RelaySocket | None = None
         self._failures = 0
         self._hurry = asyncio.Event()
         self._over = asyncio.Event()
@@ -121,19 +128,20 @@ class RelayConnection:
                 await asyncio.sleep(least)
 
     def send(self, frame: Frame) -> bool:
-        """Hand frame to this link; False if it is not ready or far behind."""
-        if self._outgoing is None:
+        """Write frame to this link; False if it is not ready or far behind."""
+        if self._socket is None:
             return False
-        try:
-            self._outgoing.put_nowait(encode_frame(frame))
-        except asyncio.QueueFull:
+        text = encode_frame(frame)
+        if self._socket.unsent + len(text) > MAX_UNSENT:
             return False
+        self._socket.write(text)
+        self._expect_life(self._socket)
         return True
 
     async def flush(self) -> None:
         """Return when everything handed to this link was written, or it ended."""
-        if self._outgoing is not None:
-            await self._outgoing.join()
+        while self._socket is not None and self._socket.unsent:  # noqa: ASYNC110  nobody tells of an empty buffer
+            await asyncio.sleep(_FLUSH_STEP)
 
     async def _hold_one_link(self) -> None:
         async with self._dial(self.name) as socket:
@@ -146,20 +154,16 @@ class RelayConnection:
                 await socket.close(GOING_AWAY, "going away")
                 raise
 
-    async def _talk(self, socket: ClientConnection) -> None:
+    async def _talk(self, socket: RelaySocket) -> None:
         """Say hello, then send and take frames; raises whatever ends the link."""
         loop = asyncio.get_running_loop()
         await self._say_hello(socket)
-        outgoing = self._open_outgoing()
+        self._begin(socket)
         ready_at = loop.time()
         try:
-            async with asyncio.TaskGroup() as group:
-                writer = group.create_task(self._write(socket, outgoing))
-                problem = await self._read(socket)
-                writer.cancel()
+            problem = await self._read(socket)
         finally:
-            self._outgoing = None
-            _drop_all(outgoing)
+            self._socket = None
             if self._probe is not None:
                 self._probe.cancel()
         if loop.time() - ready_at >= STEADY_SECONDS:
@@ -168,7 +172,7 @@ class RelayConnection:
             self._failures = 0
         raise problem
 
-    async def _say_hello(self, socket: ClientConnection) -> None:
+    async def _say_hello(self, socket: RelaySocket) -> None:
         async with asyncio.timeout(OPEN_SECONDS):
             greeting = await _receive(socket)
             if not isinstance(greeting, Greeting):
@@ -178,17 +182,16 @@ class RelayConnection:
             if not isinstance(await _receive(socket), Ready):
                 raise MalformedError("the relay does not answer the hello")
 
-    def _open_outgoing(self) -> asyncio.Queue[str]:
-        outgoing: asyncio.Queue[str] = asyncio.Queue(MAX_OUTGOING)
-        self._outgoing = outgoing
+    def _begin(self, socket: RelaySocket) -> None:
+        self._socket = socket
+        self._heard_at = asyncio.get_running_loop().time()
         for frame in self._conversation.first():
             self.send(frame)
         log.info("link to %s is ready", self.name)
         self._become(is_ready=True)
         self._over.set()
-        return outgoing
 
-    async def _read(self, socket: ClientConnection) -> Exception:
+    async def _read(self, socket: RelaySocket) -> Exception:
         """Take frames until the link ends; return why it did."""
         while True:
             try:
@@ -200,21 +203,7 @@ class RelayConnection:
             except (ConnectionClosed, MalformedError) as error:
                 return error
 
-    async def _write(
-        self, socket: ClientConnection, outgoing: asyncio.Queue[str]
-    ) -> None:
-        try:
-            while True:
-                text = await outgoing.get()
-                try:
-                    await socket.send(text)
-                finally:
-                    outgoing.task_done()
-                self._expect_life(socket)
-        except ConnectionClosed:
-            return  # The reader hears of it too, and says so.
-
-    def _expect_life(self, socket: ClientConnection) -> None:
+    def _expect_life(self, socket: RelaySocket) -> None:
         """Have a quiet link show that it is one, now that something depends on it."""
         now = asyncio.get_running_loop().time()
         if now - self._heard_at < PROBE_SECONDS:
@@ -244,7 +233,7 @@ class RelayConnection:
             self._conversation.on_state(state)
 
 
-async def _receive(socket: ClientConnection) -> RelayFrame:
+async def _receive(socket: RelaySocket) -> RelayFrame:
     message = await socket.recv()
     if not isinstance(message, str):
         raise MalformedError("the relay sends binary messages")
@@ -254,7 +243,7 @@ async def _receive(socket: ClientConnection) -> RelayFrame:
         raise MalformedError(f"the relay sends garbage: {error}") from error
 
 
-async def _end_unless_alive(socket: ClientConnection) -> None:
+async def _end_unless_alive(socket: RelaySocket) -> None:
     """End a link whose other end does not answer a ping."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):
@@ -264,9 +253,3 @@ async def _end_unless_alive(socket: ClientConnection) -> None:
         socket.transport.abort()
     except ConnectionClosed:
         return  # The reader hears of it too, and says so.
-
-
-def _drop_all(outgoing: asyncio.Queue[str]) -> None:
-    while not outgoing.empty():
-        outgoing.get_nowait()
-        outgoing.task_done()

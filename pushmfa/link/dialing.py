@@ -11,9 +11,10 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.connection import broadcast
 from websockets.exceptions import (
     ConnectionClosed,
     InvalidStatus,
@@ -58,6 +59,22 @@ class Network:
     proxy: str | None = None
 
 
+class RelaySocket(ClientConnection):
+    """A connection that is written to without waiting, and without a task for it."""
+
+    def write(self, text: str) -> None:
+        """Write one message now; to a connection that ends it is lost."""
+        # broadcast() to one: the library has no other way.
+        broadcast((self,), text)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that wait because the relay reads slowly; 0 if it never will."""
+        if self.transport.is_closing():
+            return 0
+        return self.transport.get_write_buffer_size()
+
+
 class _Connect(connect):
     """Dials one relay, and only that one."""
 
@@ -68,7 +85,7 @@ class _Connect(connect):
 
 def make_dialer(
     network: Network, names: tuple[str, ...]
-) -> Callable[[str], AbstractAsyncContextManager[ClientConnection]]:
+) -> Callable[[str], AbstractAsyncContextManager[RelaySocket]]:
     """Return a function that dials a relay by its name, one of names.
 
     It reads the CA file here, once: ConfigError if it cannot be read, or if the
@@ -83,7 +100,7 @@ def make_dialer(
     needs_tls = any(name.startswith("wss:") for name in names)
     context = _tls_context(network.ca) if needs_tls else None
 
-    def dial(name: str) -> AbstractAsyncContextManager[ClientConnection]:
+    def dial(name: str) -> AbstractAsyncContextManager[RelaySocket]:
         options: dict[str, Any] = {}
         if name.startswith("wss:"):
             options["ssl"] = context
@@ -91,8 +108,9 @@ def make_dialer(
         through = None if is_local(name) else proxy
         if through is not None and through.startswith("https:"):
             options["proxy_ssl"] = context
-        return _Connect(
+        dialing = _Connect(
             link_url(name),
+            create_connection=RelaySocket,
             proxy=through,
             compression=None,
             max_size=MAX_FRAME,
@@ -104,6 +122,7 @@ def make_dialer(
             logger=_library_log,
             **options,
         )
+        return cast(AbstractAsyncContextManager[RelaySocket], dialing)
 
     return dial
 

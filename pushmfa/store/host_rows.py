@@ -4,7 +4,7 @@ Rows and bytes; what they mean is the daemon's to say. The tables: `host_schema`
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -222,13 +222,18 @@ class HostStore:
 
         self._change_devices(work, is_factor=False)
 
-    def set_device_seen(self, device_id: bytes, at: int, counter: int) -> None:
-        """Note when a device last answered, and its counter."""
-        self._database.execute(
+    def set_devices_seen(self, seen: Sequence[tuple[int, int, bytes]]) -> None:
+        """Note when devices last answered: time, counter and id of each."""
+        update = (
             "UPDATE devices SET last_seen_at = ?, counter = max(counter, ?)"
-            " WHERE device_id = ?",
-            (at, counter, device_id),
+            " WHERE device_id = ?"
         )
+
+        def work() -> None:
+            for one in seen:
+                self._database.execute(update, one)
+
+        self._database.change(work)
 
     def load_events(self, device_id: bytes) -> list[EventRow]:
         """Return all that happened to a device, oldest first."""
@@ -285,10 +290,16 @@ class HostStore:
 
     # --- audit ---
 
-    def append_audit(self, row: AuditRow) -> None:
-        """Write the next row of the audit; it is on disk when this returns."""
+    def append_audit(self, *rows: AuditRow) -> None:
+        """Write the next rows of the audit; they are on disk when this returns."""
         self._database.verify_in_place()
-        self._database.execute("INSERT INTO audit VALUES (?, ?, ?, ?)", row)
+
+        def work() -> None:
+            for row in rows:
+                self._database.execute("INSERT INTO audit VALUES (?, ?, ?, ?)", row)
+
+        # One row is a change by itself, with half the statements.
+        work() if len(rows) == 1 else self._database.change(work)
 
     def last_audit(self) -> AuditRow | None:
         """Return the newest row of the audit."""

@@ -24,6 +24,17 @@ TAG: Final = "type"
 """The field that says which message it is; no message does without."""
 
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
+_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_LAST: Final = (
+    frozenset(("", *_ALPHABET)),
+    frozenset[str](),
+    frozenset(_ALPHABET[::16]),
+    frozenset(_ALPHABET[::4]),
+)
+"""What a text may end in, by its length modulo 4: the bits left over are zero."""
+
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
 
 
 class Message(
@@ -42,8 +53,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 def encode_base64url(raw: bytes) -> str:
     """Return raw as unpadded base64url (RFC 4648, section 5)."""
-    text = b2a_base64(raw, newline=False).decode("ascii")
-    return text.rstrip("=").replace("+", "-").replace("/", "_")
+    return b2a_base64(raw, newline=False).translate(_TO_URL, b"=").decode("ascii")
 
 
 def decode_base64url(text: str) -> bytes:
@@ -54,11 +64,10 @@ def decode_base64url(text: str) -> bytes:
     """
     if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
         raise MalformedError("not unpadded base64url")
-    padded = text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
-    raw = a2b_base64(padded)
-    if encode_base64url(raw) != text:
+    if text[-1:] not in _LAST[len(text) % 4]:
         raise MalformedError("base64url with trailing bits")
-    return raw
+    padded = text.encode("ascii").translate(_FROM_URL) + b"=" * (-len(text) % 4)
+    return a2b_base64(padded)
 
 
 def _encode_hook(value: Any) -> str:
@@ -100,7 +109,7 @@ def make_decoder(kind: type[M], max_bytes: int) -> Callable[[bytes], M]:
         try:
             message = decoder.decode(raw)
             # Attack: {"decision": "denial", ..., "decision": "approval"}.
-            if TAG not in json.loads(raw, object_pairs_hook=_refuse_doubled):
+            if TAG not in _names_in(raw.decode("utf-8")):
                 raise ValueError("without a type")
         except (ValueError, RecursionError) as error:
             # Attack: a field name with line ends and escapes, repeated into a log.
@@ -115,3 +124,7 @@ def _refuse_doubled(pairs: list[tuple[str, Any]]) -> frozenset[str]:
     if len(keys) != len(pairs):
         raise ValueError("doubled key")
     return keys
+
+
+_names_in: Final = json.JSONDecoder(object_pairs_hook=_refuse_doubled).decode
+"""The names in an object; made once, since json.loads makes a decoder each time."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 from unittest import mock
 
 from pushmfa.crypto.signing import Label
-from pushmfa.daemon import audit, logins, standing, terminal
+from pushmfa.daemon import audit, endings, logins, standing, terminal
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.witness import Witness
 from pushmfa.device import authenticator, cards
@@ -132,7 +132,7 @@ MUTATIONS: Final = (
     Mutation(
         "14",
         "compare and set",
-        ((logins, "close", stand_ins.close_again),),
+        ((endings, "close", stand_ins.close_again),),
         why="7 has looked under the same lock, and an ended attempt is forgotten",
         is_alone=True,
     ),
@@ -141,8 +141,8 @@ MUTATIONS: Final = (
         "challenge is pending; compare and set",
         (
             (V, "verify_pending", stand_ins.nothing),
-            (logins, "close", stand_ins.close_again),
-            (logins.Logins, "_end", stand_ins.end_and_keep),
+            (endings, "close", stand_ins.close_again),
+            (logins.Logins, "_forget", stand_ins.forget_and_keep),
             (logins.Logins, "count_pending", stand_ins.count_pending),
         ),
         why="14 holds even if somebody waits between 7 and the end one day",

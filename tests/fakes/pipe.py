@@ -8,10 +8,12 @@ stand for as well.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError
 from websockets.frames import Close
+
+from pushmfa.daemon.module import Datagrams
 
 
 class Wire(Protocol):
@@ -53,6 +55,13 @@ class End:
             raise self._error()
         self.other._queue.put_nowait(message)
 
+    def write(self, text: str) -> None:
+        """Send a message; to a link that has ended it is lost."""
+        if not self.closed and not self.other.closed:
+            self.other._queue.put_nowait(text)
+
+    unsent = 0
+
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """End both ends; what was sent before still arrives."""
         for end in (self, self.other):
@@ -88,7 +97,7 @@ class MemoryModule:
     """pam.sock's two ends: to the daemon a ModuleConnection, to a test a Module."""
 
     def __init__(self) -> None:
-        self._to_daemon: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._to_daemon = Datagrams()
         self._to_module: asyncio.Queue[bytes] = asyncio.Queue()
         self._has_left = self._is_ended = False
 
@@ -97,6 +106,10 @@ class MemoryModule:
     async def receive(self) -> bytes | None:
         """Return the module's next datagram, None at the end."""
         return await self._to_daemon.get()
+
+    async def has_more_before(self, end: asyncio.Future[Any]) -> bool:
+        """Wait for a datagram or for end; say whether a datagram is there."""
+        return await self._to_daemon.has_one_before(end)
 
     def send(self, datagram: bytes) -> bool:
         """Send a datagram; False if the module has left."""
@@ -117,7 +130,7 @@ class MemoryModule:
 
     def say(self, datagram: bytes) -> None:
         """Send a datagram to the daemon."""
-        self._to_daemon.put_nowait(datagram)
+        self._to_daemon.put(datagram)
 
     def type(self) -> None:
         """Press Enter."""
@@ -131,4 +144,4 @@ class MemoryModule:
     def leave(self) -> None:
         """Go away."""
         self._has_left = True
-        self._to_daemon.put_nowait(None)
+        self._to_daemon.put(None)

@@ -198,9 +198,9 @@ class Stage:
         rows = reversed(self.store.load_audit(1_000_000))
         return [decode_record(row.record) for row in rows]
 
-    def _append(self, row: AuditRow) -> None:
+    def _append(self, *rows: AuditRow) -> None:
         self._probe()
-        self._append_audit(row)
+        self._append_audit(*rows)
 
     def _probe(self) -> None:
         if not self.ledger.has_room(now()):
@@ -251,9 +251,9 @@ class _NoKeyring:
     def __init__(self) -> None:
         self._counter = 0
 
-    def next_counter(self, _device_id: DeviceId) -> int:
-        self._counter += 1
-        return self._counter
+    def reserve_counters(self, _device_id: DeviceId, count: int) -> range:
+        self._counter += count
+        return range(self._counter - count + 1, self._counter + 1)
 
     def note_epoch(self, _device_id: DeviceId, _epoch: int) -> None:
         """Note nothing: a run is short."""

@@ -52,7 +52,7 @@ def open_or_not(sealed: bytes, device: Any, host: Any) -> bytes:
 _open_sealed = verdict.open_sealed
 _verify_signature = verify_signature
 _append = Audit.append
-_end = Logins._end
+_forget = Logins._forget
 _by_mailbox = Registry.by_mailbox
 _init = Logins.__init__
 _add = Cards.add
@@ -90,9 +90,9 @@ def as_integers(typed: str, number: str) -> bool:
     return hmac.compare_digest(str(int(typed)), str(int(number)))
 
 
-def append_or_not(self: Audit, record: Any) -> None:
+def append_or_not(self: Audit, *records: Any) -> None:
     try:
-        _append(self, record)
+        _append(self, *records)
     except StoreError:
         return
 
@@ -101,9 +101,9 @@ def close_again(attempt: Any, end: Any) -> Any:
     return replace(attempt, end=end)
 
 
-def end_and_keep(self: Any, live: Any, end: Any) -> None:
-    """End an attempt, and leave it among those that wait."""
-    _end(self, live, end)
+def forget_and_keep(self: Any, live: Any) -> None:
+    """Leave an attempt that has ended among those that wait."""
+    _forget(self, live)
     self._live[live.attempt.challenge_id] = live
 
 

@@ -62,6 +62,7 @@ async def test_an_approval_before_enter_is_kept_until_enter(tmp_path: Path) -> N
         assert len(w.host.records()) == 1, "not yet delivered"
         module.type()
         assert await module.verdict() == ("approved", "")
+        await until(lambda: len(w.host.records()) == 2)
         last = w.host.records()[-1]
         assert isinstance(last, DeliveryRecord)
         assert last.delivered

@@ -71,6 +71,7 @@ def test_memory_and_disk_are_equal(store: HostStore) -> None:
     registry.revoke(device(b"b"), 0, NOW)
     registry.report_lost(device(b"c"), 1001, NOW)
     registry.note_answer(device(b"a"), 4, NOW)
+    registry.write_seen()
     again = Registry(store)
     assert set(again.all_devices()) == set(registry.all_devices())
     assert [d.label for d in again.active_devices_of(ALICE)] == ["Mine"]
