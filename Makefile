@@ -7,6 +7,7 @@ APT_BUILD := gcc libc6-dev libpam0g-dev python3-venv
 APT := $(APT_BUILD) bash ca-certificates clang git groff-base libclang-rt-dev \
        login openssh-client openssh-server openssl passwd rsync spin strace sudo systemd \
        util-linux valgrind
+BENCH_APT := libpam-duo
 BIN := .venv/bin
 MODULE := build/pam_pushmfa.so
 SOURCES := pushmfa tests hatch_build.py
@@ -14,7 +15,8 @@ JOBS ?= auto
 
 .PHONY: build dist demo test check format lint types imports c-check vectors vectors-check \
         unit integration e2e kill-matrix faults models models-check flood pam-tests \
-        docs bench-startup module install uninstall install-needs lock clean
+        bench bench-programs bench-startup docs module install uninstall install-needs \
+        lock clean
 
 # The whole system in a sandbox: try it, or DEMO=auto and watch it play by itself.
 demo: install-needs module
@@ -35,7 +37,8 @@ types:
 imports:
 	$(BIN)/lint-imports
 
-c-check: install-needs
+c-check: install-needs bench-programs
+	$(BIN)/clang-format --dry-run -Werror tests/bench/c/*.c
 	$(MAKE) --no-print-directory -C pam_module check BIN=$(abspath $(BIN))
 
 format: install-needs
@@ -99,6 +102,15 @@ KILL_JOBS ?= 3
 # Every other fault: what the person sees and how long it takes (docs/failures.md).
 faults: install-needs module
 	$(SUDO) $(BIN)/pytest -q -s tests/e2e/test_faults.py
+
+# What a login costs, beside pam_duo and the least; docs/performance.md.
+ROUNDS ?= 5
+LOGINS ?= 300
+bench: install-needs module build/.apt-bench bench-programs
+	$(SUDO) $(BIN)/python -m tests.bench.run --rounds $(ROUNDS) --logins $(LOGINS)
+
+bench-programs: install-needs
+	@$(MAKE) --no-print-directory -C tests/bench/c OUT=$(abspath build/bench)
 
 module: $(MODULE)
 
@@ -174,7 +186,8 @@ install-needs: build/.apt .venv/.installed
 
 build/.apt: PACKAGES = $(APT)
 build/.apt-build: PACKAGES = $(APT_BUILD)
-build/.apt build/.apt-build: Makefile
+build/.apt-bench: PACKAGES = $(BENCH_APT)
+build/.apt build/.apt-build build/.apt-bench: Makefile
 	@mkdir -p build
 	@missing=$$(for p in $(PACKAGES); do \
 	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' \

@@ -157,6 +157,11 @@ class Child:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int:
+        """The process id of the program itself, as seen from outside."""
+        return _find_inside(self._process)
+
     def check(self) -> None:
         """Raise PushmfaError with the end of the log if it does not run any more."""
         code = self._process.poll()
