@@ -5,10 +5,12 @@ would take a proxy from the environment, follow a redirect to another relay, com
 and read messages of 1 MiB.
 """
 
+import asyncio
 import logging
+import socket
 import ssl
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
@@ -22,6 +24,7 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
+from pushmfa.config.names import parse_place
 from pushmfa.errors import ConfigError, PushmfaError
 from pushmfa.link.endpoints import is_local, link_url
 from pushmfa.text import make_harmless
@@ -100,7 +103,8 @@ def make_dialer(
     needs_tls = any(name.startswith("wss:") for name in names)
     context = _tls_context(network.ca) if needs_tls else None
 
-    def dial(name: str) -> AbstractAsyncContextManager[RelaySocket]:
+    @asynccontextmanager
+    async def dial(name: str) -> AsyncIterator[RelaySocket]:
         options: dict[str, Any] = {}
         if name.startswith("wss:"):
             options["ssl"] = context
@@ -108,23 +112,59 @@ def make_dialer(
         through = None if is_local(name) else proxy
         if through is not None and through.startswith("https:"):
             options["proxy_ssl"] = context
-        dialing = _Connect(
-            link_url(name),
-            create_connection=RelaySocket,
-            proxy=through,
-            compression=None,
-            max_size=MAX_FRAME,
-            open_timeout=OPEN_SECONDS,
-            ping_interval=PING_SECONDS,
-            ping_timeout=PING_SECONDS,
-            close_timeout=CLOSE_SECONDS,
-            user_agent_header=None,
-            logger=_library_log,
-            **options,
-        )
-        return cast(AbstractAsyncContextManager[RelaySocket], dialing)
+        # A proxy looks the relay's name up by itself.
+        hosts = [None] if through else await _addresses(name)
+        opened = await _open_first(link_url(name), hosts, proxy=through, **options)
+        try:
+            yield opened
+        finally:
+            await opened.close()
 
     return dial
+
+
+async def _addresses(name: str) -> Sequence[str]:
+    """Return the addresses of a relay.
+
+    In a thread of the loop's executor. uvloop would take one of libuv's, which no end
+    of the loop or of the program goes by while a name server hangs (measured).
+    """
+    place = parse_place(name, ("wss", "ws"))
+    host = place.host.strip("[]")
+
+    def look_up() -> Sequence[str]:
+        found = socket.getaddrinfo(host, place.port, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+    async with asyncio.timeout(OPEN_SECONDS):
+        return await asyncio.get_running_loop().run_in_executor(None, look_up)
+
+
+async def _open_first(
+    url: str, hosts: Sequence[str | None], **options: Any
+) -> RelaySocket:
+    """Return a connection to the first of hosts that answers; None is url's own."""
+    failure: OSError | None = None
+    for host in hosts:
+        try:
+            opened = await _Connect(
+                url,
+                create_connection=RelaySocket,
+                compression=None,
+                max_size=MAX_FRAME,
+                open_timeout=OPEN_SECONDS,
+                ping_interval=PING_SECONDS,
+                ping_timeout=PING_SECONDS,
+                close_timeout=CLOSE_SECONDS,
+                user_agent_header=None,
+                logger=_library_log,
+                **options | ({"host": host} if host else {}),
+            )
+        except OSError as error:
+            failure = error
+        else:
+            return cast(RelaySocket, opened)
+    raise failure or OSError("no address")
 
 
 def _tls_context(ca: Path | None) -> ssl.SSLContext:
