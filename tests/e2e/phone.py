@@ -65,6 +65,19 @@ class Phone:
             assert self._arrived.wait_for(lambda: len(self.cards) > known, timeout)
             return self.cards[known]
 
+    def card_since(self, began: float, timeout: float) -> Card:
+        """Return the newest card issued at or after began (Unix seconds).
+
+        A new phone is first handed what an earlier one left in its mailbox.
+        """
+
+        def found() -> list[Card]:
+            return [c for c in self.cards if c.challenge.issued_at >= int(began)]
+
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: bool(found()), timeout)
+            return found()[-1]
+
     def look(self) -> None:
         """Be taken into the hand: look for a relay that is back."""
         self._call(self._session.dial_now)

@@ -1,5 +1,7 @@
 """pam_env reads a file of the user's: that proves no public key."""
 
+import time
+
 import pytest
 
 from pushmfa.demo.parts import DEVICE_STATE
@@ -30,11 +32,12 @@ def test_attack_the_owners_environment_file_forges_a_public_key(
     phone = Phone(system.sandbox.path(DEVICE_STATE))
     try:
         stack.write_text("\n".join([*lines, honest]))
+        began = time.time()
         ssh = system.ssh("demo-password", "echo read=$FILE_WAS_READ")
         ssh.expect("assword", 15)
         ssh.send_line(system.sandbox.people["alice"].password)
         number = ssh.expect(r"pushmfa: enter (\d\d) on", 20)[1]
-        card = phone.new_card(0, 10)
+        card = phone.card_since(began, 10)
         factor = card.challenge.first_factor
         phone.approve(card, number)
         ssh.send_line()
