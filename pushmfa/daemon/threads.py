@@ -6,9 +6,9 @@ hangs, and the daemon could not be stopped, nor restarted, until systemd kills i
 
 import _thread
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -21,14 +21,19 @@ MOST: Final = 32
 class Threads(ThreadPoolExecutor):
     """Runs each call in a thread that nobody waits for when the program ends.
 
-    A ThreadPoolExecutor for asyncio, which takes nothing else as its default.
+    A ThreadPoolExecutor for asyncio, which takes nothing else as its default. A
+    thread that is done waits for the next call: to begin one costs each login
+    more than the look-up itself, and memory of its own.
     """
 
     def __init__(self, name: str, most: int = MOST) -> None:
         super().__init__(1, name)
         self._most = most
-        self._busy = 0
+        self._calls: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._counting = threading.Lock()
+        self._count = 0
+        self._free = 0
+        """Threads that wait for a call, or will when they have told a result."""
 
     def submit(
         self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
@@ -37,32 +42,48 @@ class Threads(ThreadPoolExecutor):
         future: Future[T] = Future()
         future.set_running_or_notify_cancel()
 
-        def work() -> None:
+        def call() -> None:
             try:
-                with self._place():
-                    future.set_result(fn(*args, **kwargs))
+                result = fn(*args, **kwargs)
             except BaseException as error:  # noqa: BLE001 - the future's to tell
+                self._note_free()
                 future.set_exception(error)
+            else:
+                self._note_free()
+                future.set_result(result)
 
         try:
-            # Not threading.Thread, whose start() waits for ever for a thread that
-            # found no memory to begin (measured): the event loop would hang with it.
-            _thread.start_new_thread(work, ())
-        except RuntimeError as error:
-            future.set_exception(OSError(str(error)))
+            self._have_thread()
+        except OSError as error:
+            future.set_exception(error)
+        else:
+            self._calls.put(call)
         return future
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
+    def _have_thread(self) -> None:
+        """Take a free thread, or a new one; OSError if there is none."""
         with self._counting:
-            if self._busy >= self._most:
+            if self._free:
+                self._free -= 1
+                return
+            if self._count >= self._most:
                 raise OSError("too many look-ups hang")
-            self._busy += 1
-        try:
-            yield
-        finally:
-            with self._counting:
-                self._busy -= 1
+            try:
+                # Not threading.Thread, whose start() waits for ever for a thread that
+                # found no memory to begin (measured): the event loop would hang too.
+                _thread.start_new_thread(self._work, ())
+            except RuntimeError as error:
+                raise OSError(str(error)) from error
+            self._count += 1
+
+    def _note_free(self) -> None:
+        # Before the result is told: whoever hears it may call at once.
+        with self._counting:
+            self._free += 1
+
+    def _work(self) -> None:
+        while True:
+            self._calls.get()()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Wait for nothing."""

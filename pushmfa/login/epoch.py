@@ -17,6 +17,7 @@ epoch without its tag is a lie and concerns nobody but the device that tells it.
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from pushmfa.errors import RolledBackError, VerificationError
@@ -41,7 +42,7 @@ class EpochKey:
         """Return the epoch (53 bits) of a counter; a higher counter gives a higher."""
         if not 0 <= counter <= MAX_EPOCH:
             raise ValueError(f"a counter of {counter}")
-        return counter << _TAG_BITS | self._tag(counter)
+        return counter << _TAG_BITS | _tag(self.key, counter)
 
     def verify_seen(self, epoch: int, own: int) -> None:
         """Return if a device may have seen this epoch of a host whose counter is own.
@@ -61,10 +62,13 @@ class EpochKey:
             seen=counter,
         )
 
-    def _tag(self, counter: int) -> int:
-        message = _LABEL + counter.to_bytes(4)
-        digest = hmac.digest(self.key, message, hashlib.sha256)
-        return int.from_bytes(digest[:4]) >> (32 - _TAG_BITS)
+
+@lru_cache(maxsize=16)
+def _tag(key: bytes, counter: int) -> int:
+    # Every login asks twice for that of the counter as it is.
+    message = _LABEL + counter.to_bytes(4)
+    digest = hmac.digest(key, message, hashlib.sha256)
+    return int.from_bytes(digest[:4]) >> (32 - _TAG_BITS)
 
 
 def above(known: int, wall: float) -> int:

@@ -151,12 +151,14 @@ class Mailboxes:
             raise MalformedError("only a device sends an allow list")
         self._check_open(link, frame.mailbox)
         senders = frozenset(frame.senders)
+        box = self._boxes[frame.mailbox]
         if senders == self._shelf.senders_of(frame.mailbox):
+            box.senders = senders
             return
         if not self._changed_lists.take(link.address, now):
             raise LimitError("too many changed allow lists")
         self._shelf.allow(frame.mailbox, senders)
-        box = self._boxes[frame.mailbox]
+        box.senders = senders
         for entry in list(box):
             of_host = entry.role is Role.HOST
             if of_host and not self._is_welcome(entry.envelope, senders):
@@ -242,7 +244,7 @@ class Mailboxes:
         if envelope.to == envelope.sender:
             return None
         if link.role is Role.HOST:
-            permitted = self._shelf.is_allowed(envelope.to, envelope.sender)
+            permitted = self._is_allowed(envelope.to, envelope.sender)
         else:
             permitted = self._is_host(envelope.to)
             # Attack: who once learned a host's mailbox, a revoked device for one,
@@ -250,6 +252,12 @@ class Mailboxes:
             if permitted and not self._answers.take((link.address, envelope.to), now):
                 return RefusalReason.TOO_MANY
         return None if permitted else RefusalReason.NOT_ALLOWED
+
+    def _is_allowed(self, mailbox: MailboxId, sender: MailboxId) -> bool:
+        box = self._boxes.get(mailbox)
+        if box is None or box.senders is None:
+            return self._shelf.is_allowed(mailbox, sender)
+        return sender in box.senders
 
     def _is_host(self, mailbox: MailboxId) -> bool:
         box = self._boxes.get(mailbox)
@@ -273,6 +281,8 @@ class Mailboxes:
         return box
 
     def _drop_expired(self, box: Box[Link], now: float) -> None:
+        if not box.may_have_expired(now):
+            return
         for entry in list(box):
             if entry.lifetime_left(now) < 1:
                 self._forget(box, entry)

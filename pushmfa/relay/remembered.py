@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
+from math import inf
 from typing import Final, Generic, TypeVar
 
 from pushmfa.relay.limits import SHARE, RelayLimits
-from pushmfa.terms import EnvelopeId, Role
+from pushmfa.terms import EnvelopeId, MailboxId, Role
 from pushmfa.wire.link import Envelope
 
 L = TypeVar("L")
@@ -95,14 +97,26 @@ class Totals:
 class Box(Generic[L]):
     """One mailbox: the links that have it open, and its envelopes, oldest first."""
 
-    __slots__ = ("_bytes", "_entries", "_seen", "_totals", "links")
+    __slots__ = (
+        "_bytes",
+        "_earliest",
+        "_entries",
+        "_seen",
+        "_totals",
+        "links",
+        "senders",
+    )
 
     def __init__(self, totals: Totals) -> None:
         self._totals = totals
         self._entries: dict[EnvelopeId, Remembered] = {}
         self._seen: dict[EnvelopeId, float] = {}
         self._bytes = 0
+        self._earliest = inf
+        """Nothing here expires before."""
         self.links: list[L] = []
+        self.senders: frozenset[MailboxId] | None = None
+        """The allow list, None if it has to be looked up."""
 
     def __iter__(self) -> Iterator[Remembered]:
         return iter(self._entries.values())
@@ -126,6 +140,7 @@ class Box(Generic[L]):
             self._drop_from_seen(next(iter(self._seen)))
         if self._totals.seen < MAX_SEEN_OF_ALL:
             self._seen[entry.envelope.id] = entry.expires_at
+            self._earliest = min(self._earliest, entry.expires_at)
             self._totals.seen += 1
 
     def drop_seen(self, now: float) -> None:
@@ -133,6 +148,12 @@ class Box(Generic[L]):
         for envelope_id, expires_at in list(self._seen.items()):
             if expires_at <= now:
                 self._drop_from_seen(envelope_id)
+        waiting = (entry.expires_at for entry in self._entries.values())
+        self._earliest = min(chain(waiting, self._seen.values()), default=inf)
+
+    def may_have_expired(self, now: float) -> bool:
+        """Whether something here may be over: not worth a look each time."""
+        return self._earliest - now < 1 + _ROUNDING
 
     def _drop_from_seen(self, envelope_id: EnvelopeId) -> None:
         del self._seen[envelope_id]
@@ -141,6 +162,7 @@ class Box(Generic[L]):
     def add(self, entry: Remembered) -> None:
         """Remember entry, whose id is not yet known here."""
         self._entries[entry.envelope.id] = entry
+        self._earliest = min(self._earliest, entry.expires_at)
         self._bytes += entry.size
         self._totals.add(entry)
 

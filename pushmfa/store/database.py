@@ -237,6 +237,7 @@ def _prepare(database: Database, synchronous: Synchronous) -> None:
     database.execute(f"PRAGMA synchronous={synchronous}")
     database.execute("PRAGMA foreign_keys=ON")
     database.execute("PRAGMA trusted_schema=OFF")
+    database.execute("PRAGMA cache_size=-256")
 
 
 def _migrate(database: Database, migrations: Sequence[Migration]) -> None:

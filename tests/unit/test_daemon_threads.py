@@ -5,7 +5,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import Executor
 
 import pytest
@@ -38,6 +37,12 @@ def test_a_result_and_an_error_come_back() -> None:
         threads.submit(lambda: 1 // 0).result(5)
 
 
+def test_the_next_call_takes_the_thread_that_is_done() -> None:
+    threads = Threads("test")
+    used = {threads.submit(threading.get_ident).result(5) for _ in range(20)}
+    assert len(used) == 1
+
+
 def test_a_program_ends_although_a_look_up_hangs() -> None:
     argv = [sys.executable, "-c", HANG_AND_END]
     result = subprocess.run(argv, capture_output=True, text=True, timeout=30)
@@ -47,8 +52,7 @@ def test_a_program_ends_although_a_look_up_hangs() -> None:
 def test_more_than_hang_already_are_refused_at_once_until_one_returns() -> None:
     threads, goes_on = Threads("test"), threading.Event()
     hanging = [threads.submit(goes_on.wait, 30) for _ in range(MOST)]
-    while (error := threads.submit(lambda: None).exception(5)) is None:
-        time.sleep(0.01)  # a thread may take a moment to begin
+    error = threads.submit(lambda: None).exception(5)
     assert isinstance(error, OSError)
     assert "too many" in str(error)
     goes_on.set()
