@@ -6,6 +6,7 @@ hangs, and the daemon could not be stopped, nor restarted, until systemd kills i
 
 import _thread
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
@@ -15,7 +16,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 MOST: Final = 32
-"""Calls at once, by one of these; more fail at once, they would hang as well."""
+"""Threads of one of these. While all are busy a call waits for its turn."""
+
+PATIENCE: Final = 0.5
+"""Seconds; if all are busy and none was done for so long, they hang, and a call that
+waited for its turn would as well: it fails at once."""
 
 
 class Threads(ThreadPoolExecutor):
@@ -33,7 +38,10 @@ class Threads(ThreadPoolExecutor):
         self._counting = threading.Lock()
         self._count = 0
         self._free = 0
-        """Threads that wait for a call, or will when they have told a result."""
+        """Threads that are done, or will be when they have told a result, less the
+        calls that wait for their turn."""
+        self._moved_at = time.monotonic()
+        """When a call was done last, or the last free thread was taken."""
 
     def submit(
         self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
@@ -61,25 +69,33 @@ class Threads(ThreadPoolExecutor):
         return future
 
     def _have_thread(self) -> None:
-        """Take a free thread, or a new one; OSError if there is none."""
+        """Take a free thread, a new one, or a turn; OSError if there is none."""
         with self._counting:
-            if self._free:
-                self._free -= 1
-                return
-            if self._count >= self._most:
+            if self._free <= 0:
+                self._have_another()
+            self._free -= 1
+            if self._free == 0:
+                self._moved_at = time.monotonic()
+
+    def _have_another(self) -> None:
+        if self._count >= self._most:
+            if time.monotonic() - self._moved_at > PATIENCE:
                 raise OSError("too many look-ups hang")
-            try:
-                # Not threading.Thread, whose start() waits for ever for a thread that
-                # found no memory to begin (measured): the event loop would hang too.
-                _thread.start_new_thread(self._work, ())
-            except RuntimeError as error:
-                raise OSError(str(error)) from error
-            self._count += 1
+            return
+        try:
+            # Not threading.Thread, whose start() waits for ever for a thread that
+            # found no memory to begin (measured): the event loop would hang with it.
+            _thread.start_new_thread(self._work, ())
+        except RuntimeError as error:
+            raise OSError(str(error)) from error
+        self._count += 1
+        self._free += 1
 
     def _note_free(self) -> None:
         # Before the result is told: whoever hears it may call at once.
         with self._counting:
             self._free += 1
+            self._moved_at = time.monotonic()
 
     def _work(self) -> None:
         while True:

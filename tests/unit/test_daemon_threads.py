@@ -5,10 +5,12 @@ import asyncio
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import Executor
 
 import pytest
 
+from pushmfa.daemon import threads as module
 from pushmfa.daemon.threads import MOST, Threads
 
 HANG_AND_END = """
@@ -49,7 +51,10 @@ def test_a_program_ends_although_a_look_up_hangs() -> None:
     assert (result.returncode, result.stdout, result.stderr) == (0, "ends\n", "")
 
 
-def test_more_than_hang_already_are_refused_at_once_until_one_returns() -> None:
+def test_more_than_hang_already_are_refused_at_once_until_one_returns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.0)
     threads, goes_on = Threads("test"), threading.Event()
     hanging = [threads.submit(goes_on.wait, 30) for _ in range(MOST)]
     error = threads.submit(lambda: None).exception(5)
@@ -58,6 +63,17 @@ def test_more_than_hang_already_are_refused_at_once_until_one_returns() -> None:
     goes_on.set()
     assert all(each.result(5) for each in hanging)
     assert threads.submit(lambda: 7).result(5) == 7
+
+
+def test_more_than_there_are_threads_take_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    threads = Threads("test", most=2)
+    assert threads.submit(lambda: 7).result(5) == 7
+    time.sleep(0.3)  # nobody called: that is no hanging
+    calls = [threads.submit(time.sleep, 0.001) for _ in range(100)]
+    assert [call.exception(5) for call in calls] == [None] * 100
 
 
 def test_without_memory_for_a_thread_the_look_up_fails(
