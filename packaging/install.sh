@@ -118,6 +118,8 @@ each_system_file() { # source in systemd/, target
 put_system_file() { put 0644 "$1" "$2"; }
 remove_system_file() { rm -f "$DESTDIR$2"; }
 
+MANUAL=$SYSTEM/share/man/man1/pushmfa.1
+
 completions() { # what to do with each
     "$1" bash "$SYSTEM/share/bash-completion/completions/pushmfa"
     "$1" zsh "$SYSTEM/share/zsh/vendor-completions/_pushmfa"
@@ -127,6 +129,11 @@ completions() { # what to do with each
 put_completion() {
     script=$("$DESTDIR$PREFIX/bin/python3" -I "$DESTDIR$PREFIX/bin/pushmfa" completion "$1")
     printf '%s\n' "$script" | put 0644 - "$2"
+}
+
+put_manual() {
+    page=$("$DESTDIR$PREFIX/bin/python3" -I -m pushmfa.cli.manual)
+    printf '%s\n' "$page" | put 0644 - "$MANUAL"
 }
 
 remove_completion() { rm -f "$DESTDIR$2"; }
@@ -167,6 +174,7 @@ install_all() {
     mkdir -p "$DESTDIR$SYSTEM/bin"
     ln -sfn "$PREFIX/bin/pushmfa" "$DESTDIR$SYSTEM/bin/pushmfa"
     completions put_completion
+    put_manual
     put_sample pushmfa.toml
     put_sample relay.toml
     wake_system
@@ -191,7 +199,7 @@ uninstall_all() {
     fi
     each_system_file remove_system_file
     completions remove_completion
-    rm -f "$DESTDIR$SYSTEM/bin/pushmfa"
+    rm -f "$DESTDIR$SYSTEM/bin/pushmfa" "$DESTDIR$MANUAL"
     rm -rf "$DESTDIR$PREFIX" "$DESTDIR$PREFIX.new" "$DESTDIR$PREFIX.old"
     if has_systemd; then systemctl daemon-reload; fi
     cat <<END

@@ -71,7 +71,10 @@ def test_everything_stands_where_systems_look(installed: Path) -> None:
     modules = {name for name in below if name.endswith("/security/pam_pushmfa.so")}
     pages = {name for name in below if name.startswith("usr/share/man/man")}
     assert len(modules) == 1
-    assert "usr/share/man/man8/pam_pushmfa.8" in pages
+    assert pages == {
+        "usr/share/man/man1/pushmfa.1",
+        "usr/share/man/man8/pam_pushmfa.8",
+    }
     assert len(completions) == 3
     for name in completions:
         assert "_PUSHMFA_COMPLETE" in (installed / name).read_text()
