@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Final
 
 from pushmfa.daemon.peer import Peer, peer_of
+from pushmfa.loop import end_if_out_of_memory
 
 log = logging.getLogger("pushmfa.daemon")
 
@@ -94,7 +95,8 @@ class Acceptor:
     async def _guard(self, connection: socket.socket, peer: Peer) -> None:
         try:
             await self._serve(connection, peer)
-        except Exception:
+        except Exception as error:
+            end_if_out_of_memory(error)
             log.exception("%s: a connection ended by an error of ours", self._name)
 
     def _forget(

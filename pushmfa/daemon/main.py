@@ -8,8 +8,6 @@ import socket
 from pathlib import Path
 from typing import Any, Final
 
-import uvloop
-
 from pushmfa.config.model import HostConfig
 from pushmfa.daemon.audit import Audit
 from pushmfa.daemon.calls import Parts
@@ -36,6 +34,7 @@ from pushmfa.daemon.threads import Threads
 from pushmfa.daemon.tickets import Tickets
 from pushmfa.errors import StoreError
 from pushmfa.link.link import Link, LinkState, OpenMailbox
+from pushmfa.loop import run_service
 from pushmfa.store.files import make_private_folder
 from pushmfa.store.host_rows import HostStore
 from pushmfa.terms import VERSION, Role
@@ -64,8 +63,7 @@ def run(config: HostConfig, config_path: Path) -> int:
     make_private_folder(config.paths.state)
     name = host_name(config)
     log.info("pushmfa %s, %s, configured by %s", VERSION, name, config_path)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve_until_told(config, name, listeners))
+    run_service(_serve_until_told(config, name, listeners))
     return 0
 
 

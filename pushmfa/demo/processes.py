@@ -162,6 +162,10 @@ class Child:
         """The process id of the program itself, as seen from outside."""
         return _find_inside(self._process)
 
+    def runs(self) -> bool:
+        """Say whether it has not ended."""
+        return self._process.poll() is None
+
     def check(self) -> None:
         """Raise PushmfaError with the end of the log if it does not run any more."""
         code = self._process.poll()

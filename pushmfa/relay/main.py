@@ -12,9 +12,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
-import uvloop
-
 from pushmfa.errors import ConfigError, NotReachableError, StoreError
+from pushmfa.loop import run_service
 from pushmfa.relay import tls
 from pushmfa.relay.connections import Door, Listener
 from pushmfa.relay.gate import Gate
@@ -45,8 +44,7 @@ def run(settings: RelaySettings) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     limits = fit_to_files(settings.limits, _raise_file_limit())
     settings = replace(settings, limits=limits)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(settings))
+    run_service(serve(settings))
     return 0
 
 

@@ -5,6 +5,7 @@ What was seen and how long it took is printed with -s, and kept as build/faults.
 
 import shlex
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -208,10 +209,49 @@ def _no_descriptors_relay(world: FaultWorld, promise: Promise) -> float:
         return world.see(promise, answers=True)
 
 
+@fault("daemon gets no more memory")
+def _no_more_memory(world: FaultWorld, promise: Promise) -> float:
+    world.works()
+    with world.limited("daemon", "as", 1 << 20):
+        return world.see(promise, answers=True)
+
+
+FILL: Final = """
+import os, socket, time
+kept = []
+def connect(kind, name):
+    kept.append(socket.socket(socket.AF_UNIX, kind))
+    kept[-1].connect("/run/pushmfa/" + name)
+try:
+    for uid in range(30000, 30015):
+        os.seteuid(uid)
+        for _ in range(8):
+            connect(socket.SOCK_STREAM, "control.sock")
+            kept[-1].send(b"x" * 60_000)
+        os.seteuid(0)
+    deadline = time.monotonic() + 8
+    while time.monotonic() < deadline:
+        connect(socket.SOCK_SEQPACKET, "pam.sock")
+        if len(kept) > 1_000:
+            kept.pop().close()
+        time.sleep(0.001)
+except ConnectionError:
+    print("it has ended")
+"""
+
+
 @fault("daemon out of memory")
 def _no_memory(world: FaultWorld, promise: Promise) -> float:
+    """Filled until it ends, which it does by itself: whatever is left then is deaf."""
+    world.stop("daemon")
+    world.start("daemon")
     with world.limited("daemon", "as", 1 << 20):
-        return world.see(promise)
+        filled = world.sandbox.run([sys.executable, "-c", FILL])
+        assert filled.stdout == "it has ended\n", filled
+        took = world.see(promise)
+    world.stop("daemon")
+    world.start("daemon")
+    return took
 
 
 @fault("disk cannot be written any more")
