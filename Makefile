@@ -1,5 +1,6 @@
 # One command a habit: make demo, test, check, build, install, lock, vectors, clean.
-# Everything below installs what is missing first (apt, .venv); root or sudo.
+# Each installs what it needs first (apt, .venv), by root or sudo; but install,
+# uninstall and clean, which need nothing.
 
 PYTHON := /usr/bin/python3
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
@@ -15,7 +16,7 @@ JOBS ?= auto
 
 .PHONY: build dist demo test check format lint types imports c-check vectors vectors-check \
         unit integration e2e kill-matrix faults models models-check flood pam-tests \
-        bench bench-programs bench-startup docs module install uninstall install-needs \
+        bench bench-programs bench-startup docs module install uninstall by-root install-needs \
         lock clean
 
 # The whole system in a sandbox: try it, or DEMO=auto and watch it play by itself.
@@ -27,14 +28,14 @@ test: check vectors-check unit pam-tests integration models-check e2e
 
 check: install-needs lint types imports c-check
 
-lint:
+lint: install-needs
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 
-types:
+types: install-needs
 	$(BIN)/mypy
 
-imports:
+imports: install-needs
 	$(BIN)/lint-imports
 
 c-check: install-needs bench-programs
@@ -159,19 +160,23 @@ INSTALL_SH = PREFIX='$(PREFIX)' SYSTEM='$(SYSTEM)' DESTDIR='$(DESTDIR)' \
 IN_SYSTEM = $(MAKE) --no-print-directory -C pam_module PREFIX='$(SYSTEM)' \
     OUT=$(abspath $(MODULE))
 
-install:
+by-root:
+	@[ -n "$(DESTDIR)" ] || [ "$$(id -u)" = 0 ] || { echo "error: this changes the system, which only" \
+	    "root may" >&2; echo "hint: sudo make $(MAKECMDGOALS)" >&2; exit 1; }
+
+install: by-root
 	@$(MAKE) -q --no-print-directory $(PARTS) || { echo "error: there is nothing to install, or it is" \
 	    "older than its sources" >&2; echo "hint: make build" >&2; exit 1; }
 	@$(IN_SYSTEM) install
 	@$(INSTALL_SH) install
 
-uninstall:
+uninstall: by-root
 	@$(INSTALL_SH) uninstall
 	@$(IN_SYSTEM) uninstall
 
 # New pins for everything, with hashes; look at the diff before you commit it.
 lock: install-needs
-	$(BIN)/pip install --quiet uv
+	$(BIN)/pip install --quiet uv==0.13.9
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
 	    --generate-hashes --no-annotate --no-header pyproject.toml \
 	    -o requirements.lock

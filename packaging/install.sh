@@ -116,7 +116,7 @@ each_system_file() { # source in systemd/, target
 }
 
 put_system_file() { put 0644 "$1" "$2"; }
-remove_system_file() { rm -f "$DESTDIR$2"; }
+remove() { rm -f "$DESTDIR$2"; }
 
 MANUAL=$SYSTEM/share/man/man1/pushmfa.1
 
@@ -135,8 +135,6 @@ put_manual() {
     page=$("$DESTDIR$PREFIX/bin/python3" -I -m pushmfa.cli.manual)
     printf '%s\n' "$page" | put 0644 - "$MANUAL"
 }
-
-remove_completion() { rm -f "$DESTDIR$2"; }
 
 wake_system() {
     is_here || return 0
@@ -194,11 +192,13 @@ uninstall_all() {
     check_prefix
     check_unused
     if has_systemd; then
-        systemctl disable --now --quiet pushmfa.service pushmfa-relay.service \
-            pushmfa-pam.socket pushmfa-control.socket 2>/dev/null || echo "no unit was enabled"
+        for unit in pushmfa-pam.socket pushmfa-control.socket pushmfa.service \
+            pushmfa-relay.service; do
+            [ ! -e "$SYSTEM/lib/systemd/system/$unit" ] || systemctl disable --now --quiet "$unit"
+        done
     fi
-    each_system_file remove_system_file
-    completions remove_completion
+    each_system_file remove
+    completions remove
     rm -f "$DESTDIR$SYSTEM/bin/pushmfa" "$DESTDIR$MANUAL"
     rm -rf "$DESTDIR$PREFIX" "$DESTDIR$PREFIX.new" "$DESTDIR$PREFIX.old"
     if has_systemd; then systemctl daemon-reload; fi

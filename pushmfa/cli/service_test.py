@@ -72,9 +72,9 @@ def _run_child(
 ) -> int | None:
     """Return PAM's code, None if it takes too long; Ctrl-C ends it and cancels."""
     words = [service, account.pw_name, str(account.pw_uid), "1" if has_key else "0"]
-    # -P: no file beside the caller may stand in for one of ours. Attack: root tries
-    # a stack in a folder that somebody else filled.
-    argv = [sys.executable, "-P", "-m", "pushmfa.cli.stack", *words]
+    # -I: neither the folder nor the environment of the caller brings code. Attack:
+    # root tries a stack in a folder that somebody else filled, or with his PYTHONPATH.
+    argv = [sys.executable, "-I", "-m", "pushmfa.cli.stack", *words]
     saved = termios.tcgetattr(sys.stdin) if sys.stdin.isatty() else None
     with subprocess.Popen(argv) as child:  # noqa: S603  our own program
         try:

@@ -211,9 +211,7 @@ def address_of(number: int) -> str:
             return f"2001:db8:{number:x}::1"
 
 
-def test_attack_a_scanner_fails_ten_thousand_times(
-    flooded: System, phone: Phone
-) -> None:
+def test_attack_a_scanner_fails_again_and_again(flooded: System, phone: Phone) -> None:
     """One address, many, one IPv6 network, many; names that exist and that do not."""
     numbers = Numbers(flooded)
     quiet, before = log_in(flooded, phone), numbers.rss_mib()

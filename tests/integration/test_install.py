@@ -110,7 +110,10 @@ def test_attack_no_code_from_environment_home_or_folder(
     user_site = evil / ".local/lib" / "python{}.{}".format(*sys.version_info[:2])
     for folder in (evil, user_site / "site-packages"):
         folder.mkdir(parents=True, exist_ok=True)
-        for name in ("click", "pushmfa", "usercustomize", "sitecustomize", "asyncio"):
+        for name in (
+            *("click", "pushmfa", "usercustomize", "sitecustomize", "asyncio"),
+            *("ctypes", "pam"),
+        ):
             (folder / f"{name}.py").write_text("raise SystemExit('evil')")
     program = installed / PREFIX / "bin/pushmfa"
     # Not through its first line, which names the place below DESTDIR as if it were /.
@@ -128,6 +131,15 @@ def test_attack_no_code_from_environment_home_or_folder(
         *(python, "-I", program, "--version"), environment=environment, folder=evil
     )
     assert said == f"pushmfa {VERSION}\n"
+    # This one starts another Python.
+    tried = run(
+        *(python, "-I", program, "test", "--service", "other", "--user", "nobody"),
+        status=1,
+        environment=environment,
+        folder=evil,
+    )
+    assert "PAM code 7" in tried
+    assert "evil" not in tried
     where = "import sys; print(*sys.path, sep='\\n')"
     paths = run(python, "-I", "-c", where, environment=environment, folder=evil)
     own = str(installed / PREFIX)

@@ -125,10 +125,12 @@ finish_job(struct job jobs[], struct tally *tally)
     for (i = 0; i < JOBS; i++) {
         if (jobs[i].pid != pid)
             continue;
-        if (WIFEXITED(status) && WEXITSTATUS(status) == CASE_NEEDS_ROOT)
-            printf("skipped %s: needs root\n", jobs[i].path);
-        else if (status == 0)
+        if (status == 0)
             tally->passed++;
+        else if (WIFEXITED(status) && WEXITSTATUS(status) == CASE_NEEDS_ROOT) {
+            tally->failed++;
+            printf("failed %s: needs root\n", jobs[i].path);
+        }
         else {
             tally->failed++;
             print_output(&jobs[i], status);

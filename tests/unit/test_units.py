@@ -135,7 +135,6 @@ def test_the_folder_of_the_sockets_is_roots() -> None:
         "/etc/pushmfa": ("0755", "root"),
         "/var/lib/pushmfa": ("0700", "pushmfa"),
         "/var/lib/pushmfa-relay": ("0700", "pushmfa-relay"),
-        "/var/lib/pushmfa-setup": ("0700", "root"),
     }
     for path in SERVICES:
         # Attack: of a folder that the daemon owns, the daemon replaces the sockets.
