@@ -28,20 +28,15 @@ Times in replies are Unix seconds, ids are bytes, texts can hold anything: show 
 through `pushmfa.text.make_harmless`.
 """
 
-import os
-import socket
-import struct
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from pushmfa.config.run_dir import DEFAULT_RUN
+from pushmfa.control_connection import ControlConnection
 from pushmfa.errors import MalformedError, NotReachableError, UsageError
 from pushmfa.terms import HostId
-from pushmfa.text import make_harmless
 from pushmfa.wire import control
 from pushmfa.wire.control_account import (
     MAX_LIFETIME,
@@ -82,9 +77,6 @@ FOREVER: Final = 10.0 * 366 * 86_400
 BACKUP_TIMEOUT: Final = 300.0
 """Seconds for the daemon to copy a long audit before the first piece comes."""
 
-_UCRED: Final = struct.Struct("3i")
-_HINT_ABSENT: Final = "Is pushmfa running? systemctl status pushmfa"
-
 
 def local_host_id(run_dir: Path = DEFAULT_RUN) -> HostId | None:
     """Return the id of the host that this computer is, None if it runs no daemon.
@@ -109,7 +101,7 @@ class Client:
     ) -> None:
         self._path = run_dir / SOCKET_NAME
         self._timeout = timeout
-        self._connection: _Connection | None = None
+        self._connection: ControlConnection | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -239,12 +231,8 @@ class Client:
                         yield entry
                     case AuditShown():
                         return
-                    case control.Failure() as failure:
-                        raise control.error_of(failure)
                     case other:
-                        raise MalformedError(
-                            f"the daemon answered {type(other).__name__}, not a row"
-                        )
+                        raise _unexpected(other, "a row")
         finally:
             self.close()
 
@@ -272,12 +260,8 @@ class Client:
                         on_piece(piece.data)
                     case BackupDone() as done:
                         return done
-                    case control.Failure() as failure:
-                        raise control.error_of(failure)
                     case other:
-                        raise MalformedError(
-                            f"the daemon answered {type(other).__name__}, not a piece"
-                        )
+                        raise _unexpected(other, "a piece")
         finally:
             self.close()
 
@@ -346,117 +330,19 @@ class Client:
                     case control.EnrollClaimed() as claimed if ask_code is not None:
                         wait = self._timeout
                         connection.send(control.EnrollCode(code=ask_code(claimed)))
-                    case control.Failure() as failure:
-                        raise control.error_of(failure)
                     case reply if isinstance(reply, expected):
                         return reply
                     case other:
-                        raise MalformedError(
-                            f"the daemon answered {type(other).__name__}, "
-                            f"not {expected.__name__}"
-                        )
+                        raise _unexpected(other, expected.__name__)
         finally:
             self.close()
 
-    def _connect(self) -> "_Connection":
+    def _connect(self) -> ControlConnection:
         if self._connection is not None:
             raise UsageError("one request at a time: this client still waits")
-        self._connection = _Connection(self._path, self._timeout)
+        self._connection = ControlConnection(self._path, self._timeout)
         return self._connection
 
 
-class _Connection:
-    """One connection: lines out, lines in, each within its time."""
-
-    def __init__(self, path: Path, timeout: float) -> None:
-        self._path = path
-        self._timeout = timeout
-        self._rest = b""
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            # Blocking: with settimeout() a full queue is an error at once (unix(7)),
-            # and whoever floods the socket would keep everybody else out.
-            seconds, rest = divmod(timeout, 1)
-            limit = struct.pack("@ll", int(seconds), int(rest * 1e6) or 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-            self._socket.connect(os.fspath(path))
-            self._verify_peer()
-        except (OSError, ValueError) as error:
-            # ValueError: a path with a zero byte; OSError also: longer than 107 bytes.
-            self._socket.close()
-            raise self._unreachable(error) from error
-        except NotReachableError:
-            self._socket.close()
-            raise
-
-    def close(self) -> None:
-        # shutdown wakes a thread that waits in recv; close alone does not.
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-
-    def send(self, message: control.Request) -> None:
-        try:
-            self._socket.settimeout(self._timeout)
-            self._socket.sendall(control.encode_line(message))
-        except OSError:
-            # The daemon may have said why before it closed: receive tells.
-            return
-
-    def receive(self, timeout: float) -> control.Event | control.Reply:
-        """Return the next message, or raise NotReachableError or MalformedError."""
-        end = time.monotonic() + timeout
-        while b"\n" not in self._rest:
-            if len(self._rest) > control.MAX_LINE:
-                raise MalformedError("the daemon sent a line without an end")
-            piece = self._receive_piece(end - time.monotonic())
-            if not piece:
-                raise NotReachableError(
-                    "the daemon ended the connection without an answer",
-                    hint="Its log says why: journalctl -u pushmfa",
-                )
-            self._rest += piece
-        line, _, self._rest = self._rest.partition(b"\n")
-        try:
-            return control.decode_response(line)
-        except MalformedError as error:
-            raise MalformedError(
-                f"the daemon's answer is not understood: {error}",
-                hint="If pushmfa was upgraded: systemctl restart pushmfa",
-            ) from error
-
-    def _receive_piece(self, timeout: float) -> bytes:
-        try:
-            self._socket.settimeout(max(timeout, 0.001))
-            return self._socket.recv(control.MAX_LINE)
-        except ConnectionError:
-            return b""
-        except OSError as error:
-            raise self._unreachable(error) from error
-
-    def _verify_peer(self) -> None:
-        """Refuse who is neither root nor this user.
-
-        Attack: a program of another user listens where the daemon should, shows
-        numbers of its own and takes the typed codes.
-        """
-        raw = self._socket.getsockopt(
-            socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size
-        )
-        _, uid, _ = _UCRED.unpack(raw)
-        if uid not in (0, os.geteuid()):
-            raise NotReachableError(
-                f"what listens at {make_harmless(str(self._path))} belongs to uid "
-                f"{uid}, neither to root nor to you",
-                hint="Do not type anything into it, and tell the administrator.",
-            )
-
-    def _unreachable(self, error: Exception) -> NotReachableError:
-        reason = error.strerror if isinstance(error, OSError) else None
-        if isinstance(error, TimeoutError):
-            reason = "no answer in time"
-        return NotReachableError(
-            f"cannot reach the daemon at {make_harmless(str(self._path))}: "
-            f"{reason or error}",
-            hint=_HINT_ABSENT,
-        )
+def _unexpected(message: object, wanted: str) -> MalformedError:
+    return MalformedError(f"the daemon answered {type(message).__name__}, not {wanted}")

@@ -20,7 +20,7 @@ FILE_WAS_READ DEFAULT=yes
 def test_attack_the_owners_environment_file_forges_a_public_key(
     system: System,
 ) -> None:
-    """With user_readenv=1 in front of the module, in each group that the module is in."""
+    """With user_readenv=1 in front of the module, in its groups."""
     stack = system.sandbox.path("/etc/pam.d/sshd-password")
     home = system.sandbox.path("/home/alice")
     honest = stack.read_text()

@@ -130,8 +130,7 @@ finish_job(struct job jobs[], struct tally *tally)
         else if (WIFEXITED(status) && WEXITSTATUS(status) == CASE_NEEDS_ROOT) {
             tally->failed++;
             printf("failed %s: needs root\n", jobs[i].path);
-        }
-        else {
+        } else {
             tally->failed++;
             print_output(&jobs[i], status);
         }

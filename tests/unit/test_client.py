@@ -201,7 +201,7 @@ def test_socket_of_another_user(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Attack: whoever may write into the folder listens in the daemon's place.
-    import pushmfa.client as module
+    import pushmfa.control_connection as module
 
     class Stranger:
         size = module._UCRED.size
