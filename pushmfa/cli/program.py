@@ -38,6 +38,9 @@ COMPLETE_VARIABLE: Final = "_PUSHMFA_COMPLETE"
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 """Why output cannot be written, which is not our mistake."""
 
+_LEAST_LIKENESS: Final = 0.6
+"""Of what is offered instead of a name that is none, from 0 to 1: difflib's own."""
+
 DEBUG_VARIABLE: Final = "PUSHMFA_DEBUG"
 
 
@@ -207,14 +210,30 @@ def _explain_usage(error: click.ClickException, help_line: str) -> tuple[str, st
 
 
 def _suggest(word: str, known: Iterable[str], help_line: str) -> str:
-    from difflib import get_close_matches
+    """Return a hint: all the names that are nearest to word, and where to look.
 
-    nearest = get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return (
-        f"Did you mean {nearest[0]}? See: {help_line}"
-        if nearest
-        else (f"See: {help_line}")
-    )
+    All of them, for one of two alike may be a command that cannot be taken back.
+    """
+    likeness = {name: _likeness(word, name) for name in known}
+    nearest = max(likeness.values(), default=(0.0, False))
+    if nearest[0] < _LEAST_LIKENESS:
+        return f"See: {help_line}"
+    names = sorted(name for name, found in likeness.items() if found == nearest)
+    return f"Did you mean {' or '.join(names)}? See: {help_line}"
+
+
+def _likeness(word: str, name: str) -> tuple[float, bool]:
+    """Return how much of name is in word, and whether it has the same letters.
+
+    The second decides where the first is equal: of `lsit`, list and lost share as much
+    with it, and only the letters of list were put in another order. The dashes of
+    options do not count, which all of them have.
+    """
+    from difflib import SequenceMatcher
+
+    typed, right = word.lstrip("-"), name.lstrip("-")
+    ratio = SequenceMatcher(None, right, typed).ratio()
+    return ratio, sorted(typed) == sorted(right)
 
 
 def _silence() -> None:

@@ -114,6 +114,24 @@ def test_mistakes_inside_without_and_with_debug(
     [
         (["devcies"], "no such command: devcies", "Did you mean devices? See: pushmfa"),
         (["xyz"], "no such command: xyz", "See: pushmfa --help"),
+        # Letters that change places are nearer than others; and of two that are
+        # equally near none is picked, for one may be a command with effects.
+        (
+            ["devices", "lsit"],
+            "no such command: lsit",
+            "Did you mean list? See: pushmfa devices --help",
+        ),
+        (
+            ["devices", "lst"],
+            "no such command: lst",
+            "Did you mean list or lost? See: pushmfa devices --help",
+        ),
+        (["--jsn"], "no such option: --jsn", "See: pushmfa --help"),
+        (
+            ["status", "--jsn"],
+            "no such option: --jsn",
+            "Did you mean --json? See: pushmfa status --help",
+        ),
         (
             ["devices", "revok", "x"],
             "no such command: revok",
