@@ -74,11 +74,18 @@ def read_backup(raw: bytes, passphrase: bytes | None) -> Backup:
     """
     if needs_passphrase(raw):
         if passphrase is None:
-            raise UsageError("this backup is under a passphrase")
+            raise UsageError(
+                "this backup is under a passphrase",
+                hint="Name a file that holds it: --passphrase-file FILE",
+            )
         try:
             raw = unprotect(passphrase, raw[len(PROTECTED) :])
         except SealError as error:
-            raise UsageError("the passphrase is wrong, or the file damaged") from error
+            raise UsageError(
+                "the passphrase is wrong, or the file damaged",
+                hint="Try again with the passphrase that the backup was made with. "
+                "If that is right, only another copy of the file helps.",
+            ) from error
     line, _, database = raw.partition(b"\n")
     try:
         head = _decode_head(line)
@@ -88,5 +95,8 @@ def read_backup(raw: bytes, passphrase: bytes | None) -> Backup:
             hint="`pushmfa host backup FILE` makes one.",
         ) from error
     if len(database) != head.size or hashlib.sha256(database).digest() != head.digest:
-        raise UsageError("the backup is damaged, or its end is missing")
+        raise UsageError(
+            "the backup is damaged, or its end is missing",
+            hint="Nothing of it can be used. Take another copy of it, or an older one.",
+        )
     return Backup(head, database)

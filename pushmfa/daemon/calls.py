@@ -33,7 +33,7 @@ from pushmfa.errors import (
     RefusedError,
 )
 from pushmfa.login.attempt import End
-from pushmfa.login.authority import Command, Permission
+from pushmfa.login.authority import Caller, Command, Permission, decide
 from pushmfa.login.devices import Device
 from pushmfa.login.policy import Account
 from pushmfa.terms import Cause, Kind, Verdict
@@ -223,10 +223,10 @@ def finish(
 def refuse(command: Command, uid: int) -> NoReturn:
     """Say no to the user uid, in the log too."""
     log.warning("uid %d may not: %s", uid, command)
-    raise NotPermittedError(
-        f"you may not do this: {command}",
-        hint="Your own account needs no --user; for another one ask root.",
-    )
+    hint = "Your own account needs no --user; for another one ask root."
+    if decide(command, Caller.OWNER) is Permission.NO:
+        hint = "Only root may do this: run it with sudo, or as root."
+    raise NotPermittedError(f"you may not do this: {command}", hint=hint)
 
 
 def _error_of(end: End) -> PushmfaError:

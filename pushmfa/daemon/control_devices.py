@@ -67,7 +67,11 @@ async def report_lost(
     """Mute a device; a uid alone may do it, since it can only take something away."""
     device = _find(parts, call, request.device)
     if device.lost_at is not None:
-        raise UsageError(f"{make_harmless(device.label, 64)} is reported lost already")
+        raise UsageError(
+            f"{make_harmless(device.label, 64)} is reported lost already",
+            hint="It is not asked any more. If it stays lost, revoke it: "
+            "pushmfa devices revoke DEVICE",
+        )
     try:
         lost = parts.registry.report_lost(device, call.uid, parts.clock.now())
     finally:
@@ -90,5 +94,8 @@ def _current(parts: Parts, device: Device) -> Device:
     """Return device as it is after the wait for an approval."""
     current = parts.registry.by_id(device.device_id)
     if current is None or current.revoked_at is not None:
-        raise UsageError("the device was revoked meanwhile")
+        raise UsageError(
+            "the device was revoked meanwhile",
+            hint="It can approve nothing any more. See: pushmfa devices list",
+        )
     return current

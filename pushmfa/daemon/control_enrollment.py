@@ -55,7 +55,7 @@ async def enroll(parts: Parts, call: Call, request: control.Enroll) -> control.R
         )
         typed = await _next_code(call, offer.lifetime)
         if used is not None:
-            _use_ticket(parts, used)
+            _use_ticket(parts, call, used)
         device = offer.confirm(typed, request.label, call.uid)
     if device is None:
         write_act(parts, call, "enroll failed: wrong six digits", None)
@@ -106,6 +106,10 @@ async def _authorize(parts: Parts, call: Call, request: control.Enroll) -> bytes
     return parts.tickets.check_enroll(call.account, request.ticket, now)
 
 
-def _use_ticket(parts: Parts, digest: bytes) -> None:
+def _use_ticket(parts: Parts, call: Call, digest: bytes) -> None:
     if not parts.tickets.use_enroll(digest, parts.clock.now()):
-        raise RefusedError("the enrollment ticket was used meanwhile")
+        raise RefusedError(
+            "the enrollment ticket was used meanwhile",
+            hint="Nothing was enrolled. Ask your administrator for a new one: pushmfa "
+            f"enroll --user {call.account.name} --ticket",
+        )

@@ -203,8 +203,15 @@ async def test_the_owner_may_name_itself(tmp_path: Path) -> None:
 @scene
 async def test_a_ticket_is_for_root_to_make(tmp_path: Path) -> None:
     async with world(tmp_path, PIXEL) as w:
-        with pytest.raises(NotPermittedError):
+        with pytest.raises(NotPermittedError) as caught:
             await w.host.ask(lambda client: client.make_ticket("alice"))
+        assert caught.value.hint.startswith("Only root may do this")
+        with pytest.raises(NotPermittedError) as caught:
+            await w.host.ask(lambda client: client.verify_audit())
+        assert caught.value.hint.startswith("Only root may do this")
+        with pytest.raises(NotPermittedError) as caught:
+            await w.host.ask(lambda client: client.devices("bob"))
+        assert caught.value.hint.startswith("Your own account needs no --user")
 
 
 @scene
@@ -295,13 +302,31 @@ async def test_the_owner_renames_with_an_approval(tmp_path: Path) -> None:
 
 
 @scene
+async def test_a_device_that_is_revoked_while_its_owner_approves(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, PIXEL, TABLET) as w:
+        on_number = w.host.on_number()
+        call: Ask = lambda c: c.rename_device("Tablet", "Big", on_number=on_number)  # noqa: E731  typed by its annotation
+        async with asking(w, call) as task:
+            shown = await w.host.shown()
+            card = await w.devices[0].challenge()
+            await w.host.ask(lambda c: c.revoke_device("Tablet", "alice"), uid=ROOT)
+            w.devices[0].approve(card, shown.number)
+            with pytest.raises(UsageError, match="revoked meanwhile") as caught:
+                await task
+        assert "pushmfa devices list" in caught.value.hint
+
+
+@scene
 async def test_a_lost_device_is_muted_by_a_uid_alone(tmp_path: Path) -> None:
     async with world(tmp_path, PIXEL, TABLET) as w:
         done = await w.host.ask(lambda client: client.report_lost("Pixel"))
         assert done.device.lost_at is not None
         assert (await w.devices[1].hear(Notice))[0].kind == "device_lost"
-        with pytest.raises(UsageError, match="already"):
+        with pytest.raises(UsageError, match="already") as caught:
             await w.host.ask(lambda client: client.report_lost("Pixel"))
+        assert "pushmfa devices revoke" in caught.value.hint
 
 
 @scene

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -219,6 +220,27 @@ async def test_attack_another_accounts_ticket(tmp_path: Path) -> None:
         ticket = await _ticket(w, "bob")
         with pytest.raises(RefusedError, match="not valid"):
             await w.host.ask(Person(w).call(ticket=ticket))
+
+
+@scene
+async def test_attack_one_ticket_for_two_devices_at_once(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        ticket, is_used = await _ticket(w), threading.Event()
+
+        def wait(code: str) -> str:
+            assert is_used.wait(10)
+            return code
+
+        slow, quick = Person(w, "slow", wait), Person(w, "quick")
+        task = asyncio.create_task(w.host.ask(slow.call(ticket=ticket)))
+        await until(lambda: bool(slow.codes))
+        await w.host.ask(quick.call(ticket=ticket))
+        is_used.set()
+        with pytest.raises(RefusedError, match="used meanwhile") as caught:
+            await within(task)
+        assert "pushmfa enroll --user alice --ticket" in caught.value.hint
+        listed = (await w.host.ask(lambda client: client.devices())).devices
+        assert len(listed) == 1
 
 
 @scene
