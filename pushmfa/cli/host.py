@@ -115,6 +115,8 @@ def restore(
     Devices that were revoked after the backup was made are active again: they are
     shown. What was there before is kept in a folder beside it.
     """
+    from pushmfa.daemon import rescue
+
     _need_root()
     found = load_backup(file, passphrase_file)
     made = output.moment(found.head.made_at)
@@ -123,18 +125,9 @@ def restore(
     question = "Put it in the place of the state of this host?"
 
     def work(place: "Place", wall: float) -> "Rescued":
-        from pushmfa.daemon import rescue
-
         return rescue.restore(place, found, wall)
 
-    done = _change(context, work, question, yes=yes, as_json=as_json)
-    if done is None:
-        return 1
-    _print("host restore", done, as_json)
-    if not as_json:
-        output.say("Who was revoked after the backup was made is in this list: revoke")
-        output.say("again what should not be. If the old machine still runs, stop it.")
-    return 0
+    return _change(context, work, question, yes=yes, as_json=as_json)
 
 
 @host.command(epilog=examples("sudo pushmfa host adopt"))
@@ -148,25 +141,16 @@ def adopt(context: click.Context, yes: bool, as_json: bool) -> int:
     After a move to another machine, or after a snapshot or an old copy was put back.
     The devices that are active then are shown first.
     """
+    from pushmfa.daemon import rescue
+
     _need_root()
 
     def show(place: "Place") -> None:
-        from pushmfa.daemon.rescue import active_devices
-
         output.say("These devices can approve if you go on:", err=as_json)
-        _print_devices(active_devices(place), err=as_json)
-
-    def work(place: "Place", wall: float) -> "Rescued":
-        from pushmfa.daemon import rescue
-
-        return rescue.adopt(place, wall)
+        _print_devices(rescue.active_devices(place), err=as_json)
 
     question = "Is this the same host, and the other copy gone, and are these right?"
-    done = _change(context, work, question, yes=yes, as_json=as_json, show=show)
-    if done is None:
-        return 1
-    _print("host adopt", done, as_json)
-    return 0
+    return _change(context, rescue.adopt, question, yes=yes, as_json=as_json, show=show)
 
 
 @host.command(epilog=examples("sudo pushmfa host reset"))
@@ -179,6 +163,8 @@ def reset(context: click.Context, yes: bool, as_json: bool) -> int:
 
     For a copy of a machine whose original goes on. Everybody enrolls again.
     """
+    from pushmfa.daemon import rescue
+
     _need_root()
 
     def show(place: "Place") -> None:
@@ -190,17 +176,8 @@ def reset(context: click.Context, yes: bool, as_json: bool) -> int:
                 err=True,
             )
 
-    def work(place: "Place", wall: float) -> "Rescued":
-        from pushmfa.daemon import rescue
-
-        return rescue.reset(place, wall)
-
     question = "Forget all devices and the keys of this host? It cannot be undone."
-    done = _change(context, work, question, yes=yes, as_json=as_json, show=show)
-    if done is None:
-        return 1
-    _print("host reset", done, as_json)
-    return 0
+    return _change(context, rescue.reset, question, yes=yes, as_json=as_json, show=show)
 
 
 @host.command(epilog=examples("sudo pushmfa host repair"))
@@ -214,19 +191,11 @@ def repair(context: click.Context, yes: bool, as_json: bool) -> int:
     If the devices cannot be read they are taken from the last automatic copy. The
     damaged file is kept. What is missing of the audit stays visible as a gap.
     """
+    from pushmfa.daemon import rescue
+
     _need_root()
-
-    def work(place: "Place", wall: float) -> "Rescued":
-        from pushmfa.daemon import rescue
-
-        return rescue.repair(place, wall)
-
     question = "Look for damage, and repair what is found?"
-    done = _change(context, work, question, yes=yes, as_json=as_json)
-    if done is None:
-        return 1
-    _print("host repair", done, as_json)
-    return 0
+    return _change(context, rescue.repair, question, yes=yes, as_json=as_json)
 
 
 # --- how a change is made -------------------------------------------------------------
@@ -240,8 +209,11 @@ def _change(
     yes: bool,
     as_json: bool,
     show: "Callable[[Place], None]" = lambda _: None,
-) -> "Rescued | None":
-    """Return what work did, as the user who owns the state; None if nobody wants it."""
+) -> int:
+    """Do work as the user who owns the state, print it, and return the exit code.
+
+    show prints what is to be known before the question; 1 if nobody wants it.
+    """
     from pushmfa.daemon.machine import read_machine
     from pushmfa.daemon.main import host_name
     from pushmfa.daemon.sockets import give_up_root
@@ -256,8 +228,10 @@ def _change(
         show(place)
         if not yes and not _is_sure(question, as_json=as_json):
             output.say("Nothing was changed.", err=as_json)
-            return None
-        return work(place, time.time())
+            return 1
+        done = work(place, time.time())
+    _print(f"host {context.info_name}", done, as_json)
+    return 0
 
 
 def _load_config(context: click.Context) -> "HostConfig":
@@ -306,6 +280,9 @@ def _print(command: str, done: "Rescued", as_json: bool) -> None:
     else:
         output.say("Done. These devices can approve:")
         _print_devices(done.devices, err=False)
+    if command == "host restore":
+        output.say("Who was revoked after the backup was made is in this list: revoke")
+        output.say("again what should not be. If the old machine still runs, stop it.")
 
 
 def _print_devices(devices: "tuple[Device, ...]", *, err: bool) -> None:
