@@ -10,6 +10,7 @@ from pushmfa.cli.options import (
     open_client,
     user_option,
 )
+from pushmfa.errors import UsageError
 
 
 @click.command(
@@ -24,7 +25,7 @@ from pushmfa.cli.options import (
 @click.option(
     "--key/--no-key",
     "has_key",
-    default=True,
+    default=None,
     help="With --service, for sshd: a public key was proved before, or nothing was.",
 )
 @json_option
@@ -34,7 +35,7 @@ def test(
     context: click.Context,
     user: str | None,
     service: str | None,
-    has_key: bool,
+    has_key: bool | None,
     as_json: bool,
 ) -> int:
     """Try it: one real attempt.
@@ -49,7 +50,13 @@ def test(
     if service is not None:
         from pushmfa.cli import service_test
 
-        return service_test.run(service, user, has_key=has_key, as_json=as_json)
+        key = has_key is not False
+        return service_test.run(service, user, has_key=key, as_json=as_json)
+    if has_key is not None:
+        raise UsageError(
+            "--key and --no-key mean nothing without --service",
+            hint="Add --service sshd to run a PAM stack, or leave them out.",
+        )
     with open_client(context) as client:
         ended = client.test(user, on_number=output.number_shower(as_json))
     return verdicts.finish("test", ended, as_json=as_json)

@@ -474,6 +474,32 @@ def test_attempt_json(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("option", ["--key", "--no-key"])
+def test_a_key_without_a_service_is_not_ignored(tmp_path: Path, option: str) -> None:
+    with ControlPeer(tmp_path, []) as peer:
+        result = run(tmp_path, "test", option)
+    assert (result.exit_code, peer.requests) == (2, [])
+    assert "mean nothing without --service" in result.stderr
+    assert "hint: Add --service sshd" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "has_key"), [([], True), (["--key"], True), (["--no-key"], False)]
+)
+def test_a_service_is_tried_with_a_key_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], has_key: bool
+) -> None:
+    given: dict[str, bool] = {}
+
+    def try_service(service: str, user: str | None, **more: bool) -> int:
+        given.update(more)
+        return 0
+
+    monkeypatch.setattr("pushmfa.cli.service_test.run", try_service)
+    result = run(tmp_path, "test", "--service", "sshd", *options)
+    assert (result.exit_code, given["has_key"]) == (0, has_key)
+
+
 @pytest.mark.parametrize("kind", FailureKind)
 def test_failures_of_the_daemon(tmp_path: Path, kind: FailureKind) -> None:
     codes = dict(zip(FailureKind, [1, 2, 3, 4, 5, 6, 7, 8, 1], strict=True))
