@@ -19,7 +19,7 @@ SHELLS: Final = ("bash", "zsh", "fish")
     )
 )
 @click.argument("shell", type=click.Choice(SHELLS), metavar="bash|zsh|fish")
-@config_option()
+@config_option(is_used=False)
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print the completion script of a shell.

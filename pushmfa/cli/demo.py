@@ -26,21 +26,21 @@ _MODULE: Final = "pam_pushmfa.so"
     is_flag=True,
     help="Play logins by itself; ends with 0 if each ended as it should.",
 )
-@config_option()
+@config_option(is_used=False)
 def demo(module: Path | None, auto: bool) -> int:
     """Try everything in a sandbox.
 
     A real sshd and sudo, relay, daemon and an enrolled device, started for you.
     Nothing of this computer is changed, and nothing is left when it ends. Needs root.
     """
-    module = module or _installed_module()
-    if not module.is_file():
-        raise UsageError(f"there is no PAM module at {module}", hint=_how_to_build())
     if not is_root():
         raise NotPermittedError(
             "the sandbox is made of mounts, which only root may make",
             hint="sudo pushmfa demo; it changes nothing outside of its namespace.",
         )
+    module = module or _installed_module()
+    if not module.is_file():
+        raise UsageError(f"there is no PAM module at {module}", hint=_how_to_build())
     from pushmfa.demo.main import run
 
     return run(module=module, auto=auto, pushmfa=[sys.argv[0]], out=sys.stdout)

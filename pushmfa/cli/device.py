@@ -124,7 +124,7 @@ def enroll(
 @device.command(epilog=examples("pushmfa device run"))
 @_network_options
 @_state_option
-@config_option()
+@config_option(is_used=False)
 @click.pass_context
 def run(context: click.Context, ca: Path | None, proxy: str | None) -> int:
     """Show logins and ask for their numbers, until Ctrl-C."""
@@ -153,7 +153,7 @@ def run(context: click.Context, ca: Path | None, proxy: str | None) -> int:
 @json_option
 @_network_options
 @_state_option
-@config_option()
+@config_option(is_used=False)
 @click.pass_context
 def answer(context: click.Context, /, as_json: bool, **given: Any) -> int:
     """Answer the one login that waits.
@@ -173,7 +173,7 @@ def answer(context: click.Context, /, as_json: bool, **given: Any) -> int:
 @device.command("list", epilog=examples("pushmfa device list --json"))
 @json_option
 @_state_option
-@config_option()
+@config_option(is_used=False)
 @click.pass_context
 def list_enrollments(context: click.Context, as_json: bool) -> None:
     """List the accounts that this device answers for."""

@@ -34,8 +34,15 @@ def _keep_config(
         context.ensure_object(State).config = value
 
 
-def config_option(*, outermost: bool = False) -> Callable[[F], F]:
-    """Return `--config FILE`; every command has it, the nearest one counts."""
+def config_option(*, outermost: bool = False, is_used: bool = True) -> Callable[[F], F]:
+    """Return `--config FILE`; every command has it, the nearest one counts.
+
+    is_used: whether the command reads a configuration at all.
+    """
+    text = (
+        "Configuration file, instead of the one in /etc/pushmfa "
+        f"(or {CONFIG_VARIABLE})."
+    )
     return click.option(
         "--config",
         type=click.Path(path_type=Path),
@@ -44,8 +51,7 @@ def config_option(*, outermost: bool = False) -> Callable[[F], F]:
         metavar="FILE",
         expose_value=False,
         callback=_keep_config,
-        help="Configuration file, instead of the one in /etc/pushmfa "
-        f"(or {CONFIG_VARIABLE}).",
+        help=text if is_used else "Accepted everywhere; not used here.",
     )
 
 
@@ -110,7 +116,7 @@ class Duration(click.ParamType[int]):
         """Return the seconds, or raise BadParameter."""
         found = re.fullmatch(r"([0-9]{1,7})([smhd])", str(value), re.ASCII)
         if found is None:
-            self.fail("is no time; write 30m, 2h or 1d", param, ctx)
+            self.fail(f"{value!r} is no time; write 30m, 2h or 1d", param, ctx)
         return int(found[1]) * _UNITS[found[2]]
 
 

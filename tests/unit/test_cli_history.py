@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from pushmfa.terms import Digest
+from pushmfa.text import make_harmless
 from pushmfa.wire.control_account import Mute, Muted, Unlock, Unlocked
 from pushmfa.wire.control_audit import (
     AuditEntry,
@@ -178,7 +179,8 @@ def test_mute(tmp_path: Path) -> None:
 def test_a_time_that_is_none(tmp_path: Path, time: str) -> None:
     result = run(tmp_path, "mute", "--for", time)
     assert result.exit_code == 2
-    assert "is no time; write 30m, 2h or 1d" in result.stderr
+    what = f"invalid value for '--for': {time!r} is no time; write 30m, 2h or 1d"
+    assert result.stderr.startswith(f"error: {make_harmless(what)}\n")
 
 
 def test_unlock(tmp_path: Path) -> None:

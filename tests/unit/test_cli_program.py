@@ -178,6 +178,23 @@ def test_usage_errors(words: list[str], error: str, hint: str) -> None:
     assert second.startswith(f"hint: {hint}")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["device", "run"],
+        ["device", "answer"],
+        ["device", "list"],
+        ["completion"],
+        ["demo"],
+    ],
+)
+def test_the_help_of_commands_that_read_no_configuration_says_so(
+    words: list[str],
+) -> None:
+    text = " ".join(CliRunner().invoke(program, [*words, "--help"]).stdout.split())
+    assert "--config FILE Accepted everywhere; not used here." in text
+
+
 def test_usage_errors_with_json() -> None:
     result = CliRunner().invoke(program, ["devices", "--jsno", "--json"])
     assert result.exit_code == 2

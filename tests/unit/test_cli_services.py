@@ -112,6 +112,7 @@ def test_port_that_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = Spy()
     monkeypatch.setattr("pushmfa.demo.main.run", started)
+    monkeypatch.setattr("pushmfa.cli.demo.is_root", lambda: True)
     module = write(tmp_path, "")
     assert run(tmp_path, "demo", "--module", str(module), "--auto").exit_code == 0
     assert started.given["module"] == module
