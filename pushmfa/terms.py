@@ -13,6 +13,9 @@ MAX_EPOCH: Final = 2**27 - 1
 """The last state epoch of a host; two changes of its devices each second reach it in
 two years, and then it stays."""
 
+MAX_LABEL: Final = 64
+"""The longest label of a device, in characters."""
+
 UserName = NewType("UserName", str)
 """The canonical name of an account, as the user database gives it."""
 

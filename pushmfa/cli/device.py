@@ -9,7 +9,7 @@ import click
 
 from pushmfa.cli import output
 from pushmfa.cli.options import (
-    MAX_LABEL,
+    ask_secret,
     config_option,
     examples,
     json_option,
@@ -17,7 +17,7 @@ from pushmfa.cli.options import (
     load_run_dir,
 )
 from pushmfa.cli.program import Group, State
-from pushmfa.errors import UsageError
+from pushmfa.terms import MAX_LABEL
 
 if TYPE_CHECKING:
     from pushmfa.terms import HostId
@@ -216,15 +216,11 @@ def _local_host_id(context: click.Context) -> "HostId | None":
 
 
 def _ask_passphrase(whose: str) -> bytes:
-    question = f"Passphrase for {whose}"
-    typed: str = click.prompt(question, hide_input=True, err=True)
-    return typed.encode()
+    why = f"the keys for {whose} are under a passphrase"
+    return ask_secret(f"Passphrase for {whose}", why=why)
 
 
 def _new_passphrase() -> bytes:
-    typed: str = click.prompt(
-        "New passphrase", hide_input=True, confirmation_prompt=True, err=True
-    )
-    if not typed.strip():
-        raise UsageError("the passphrase is empty")
-    return typed.encode()
+    hint = "Run it in a terminal, or without --passphrase."
+    why = "a new passphrase is needed"
+    return ask_secret("New passphrase", why=why, hint=hint, twice=True)

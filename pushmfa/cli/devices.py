@@ -6,7 +6,6 @@ import click
 
 from pushmfa.cli import output
 from pushmfa.cli.options import (
-    MAX_LABEL,
     MAX_NAME,
     config_option,
     examples,
@@ -18,6 +17,7 @@ from pushmfa.cli.options import (
 )
 from pushmfa.cli.program import Group
 from pushmfa.errors import UsageError
+from pushmfa.terms import MAX_LABEL
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

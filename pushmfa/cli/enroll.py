@@ -1,13 +1,12 @@
 """`pushmfa enroll`: a new device, or a ticket for somebody's first one."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from pushmfa.cli import output, qr
 from pushmfa.cli.options import (
-    MAX_LABEL,
     config_option,
     examples,
     has_terminal,
@@ -18,10 +17,14 @@ from pushmfa.cli.options import (
     user_option,
 )
 from pushmfa.errors import NotEnrolledError, UsageError
+from pushmfa.terms import MAX_LABEL
 
 if TYPE_CHECKING:
     from pushmfa.client import Client
     from pushmfa.wire import control
+
+_MAX_TICKET: Final = 64
+"""Characters, however it is written; the daemon takes no more."""
 
 
 @click.command(
@@ -156,8 +159,12 @@ class _Dialog:
             if has_terminal():
                 raise
             raise error from None
-        if len(typed) > MAX_LABEL:
-            raise UsageError("that is no enrollment ticket")
+        if len(typed) > _MAX_TICKET:
+            raise UsageError(
+                "that is no enrollment ticket",
+                hint="Type the ticket as the administrator gave it; a new one: "
+                "sudo pushmfa enroll --user USER --ticket",
+            )
         return typed
 
     def _show_number(self, shown: "control.NumberShown") -> None:

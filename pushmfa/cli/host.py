@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pushmfa.cli import output
-from pushmfa.cli.host_files import load_backup, new_passphrase, write_new
+from pushmfa.cli.host_files import (
+    load_backup,
+    new_passphrase,
+    verify_new,
+    write_new,
+)
 from pushmfa.cli.options import (
     config_option,
     config_path,
@@ -75,6 +80,8 @@ def backup(
     from pushmfa.daemon.backups import lock_up
 
     _need_root()
+    # Before a passphrase is typed and the daemon sends everything.
+    verify_new(file)
     passphrase = new_passphrase(protect, passphrase_file)
     pieces: list[bytes] = []
     with open_client(context) as client:

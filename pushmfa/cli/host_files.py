@@ -1,36 +1,53 @@
 """The files of `pushmfa host`: backups, and what protects them."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import click
-
-from pushmfa.cli.options import has_terminal
+from pushmfa.cli.options import ask_secret
 from pushmfa.errors import UsageError
 
 if TYPE_CHECKING:
     from pushmfa.daemon.backups import Backup
 
 _MAX_BACKUP: Final = 4 * 2**30
+_FILE_HINT: Final = "Name a file that holds it: --passphrase-file FILE"
+
+
+def verify_new(file: Path) -> None:
+    """Raise UsageError if file cannot be a new one, as far as can be seen before."""
+    if os.path.lexists(file):
+        raise _is_there(file)
+    # Not Path.is_dir, which raises where the folder may not be looked at.
+    if not os.path.isdir(file.parent):
+        raise UsageError(
+            f"cannot write {file}: there is no folder {file.parent}",
+            hint="Make the folder, or name a file in another one.",
+        )
 
 
 def write_new(file: Path, raw: bytes) -> None:
     """Write a new file that only its owner reads; UsageError if it is there."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(file, flags, 0o600), "wb") as target:
+        descriptor = os.open(file, flags, 0o600)
+    except FileExistsError as error:
+        raise _is_there(file) from error
+    except OSError as error:
+        raise _not_written(file, error) from error
+    try:
+        with os.fdopen(descriptor, "wb") as target:
             target.write(raw)
             target.flush()
             os.fsync(target.fileno())
-    except FileExistsError as error:
-        raise UsageError(
-            f"{file} is there already", hint="Name a file that is not."
-        ) from error
-    except OSError as error:
-        # Half of a backup is none.
-        file.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {file}: {error.strerror}") from error
+    except BaseException as error:
+        # Half of a backup is none, also after Ctrl-C.
+        with contextlib.suppress(OSError):
+            file.unlink()
+        if isinstance(error, OSError):
+            raise _not_written(file, error) from error
+        raise
 
 
 def load_backup(file: Path, passphrase_file: Path | None) -> "Backup":
@@ -40,13 +57,11 @@ def load_backup(file: Path, passphrase_file: Path | None) -> "Backup":
     raw = _read(file, _MAX_BACKUP)
     passphrase = _from_file(passphrase_file)
     if passphrase is None and needs_passphrase(raw):
-        if not has_terminal():
-            raise UsageError(
-                "this backup is under a passphrase, and there is no terminal to ask",
-                hint="Name a file that holds it: --passphrase-file FILE",
-            )
-        text: str = click.prompt("Passphrase of the backup", hide_input=True, err=True)
-        passphrase = text.encode()
+        passphrase = ask_secret(
+            "Passphrase of the backup",
+            why="this backup is under a passphrase",
+            hint=_FILE_HINT,
+        )
     return read_backup(raw, passphrase)
 
 
@@ -55,10 +70,12 @@ def new_passphrase(protect: bool, passphrase_file: Path | None) -> bytes | None:
     given = _from_file(passphrase_file)
     if given is not None or not protect:
         return given
-    text: str = click.prompt(
-        "Passphrase for the backup", hide_input=True, confirmation_prompt=True, err=True
+    return ask_secret(
+        "Passphrase for the backup",
+        why="--protect needs a passphrase",
+        hint=_FILE_HINT,
+        twice=True,
     )
-    return text.encode()
 
 
 def _from_file(file: Path | None) -> bytes | None:
@@ -66,7 +83,10 @@ def _from_file(file: Path | None) -> bytes | None:
         return None
     passphrase = _read(file, 4_096).split(b"\n")[0]
     if not passphrase:
-        raise UsageError(f"the first line of {file} is empty")
+        raise UsageError(
+            f"the first line of {file} is empty",
+            hint="Write the passphrase into its first line.",
+        )
     return passphrase
 
 
@@ -75,7 +95,25 @@ def _read(file: Path, most: int) -> bytes:
         with file.open("rb") as source:
             raw = source.read(most + 1)
     except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+        raise UsageError(
+            f"cannot read {file}: {error.strerror}",
+            hint="Check the name: it must be a file that can be read.",
+        ) from error
     if len(raw) > most:
-        raise UsageError(f"{file} is too long")
+        raise UsageError(
+            f"{file} is too long",
+            hint=f"It may have {most} bytes: check that it is the right file.",
+        )
     return raw
+
+
+def _is_there(file: Path) -> UsageError:
+    return UsageError(f"{file} is there already", hint="Name a file that is not.")
+
+
+def _not_written(file: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"cannot write {file}: {error.strerror}",
+        hint="No backup was made. Check the folder and the room on its disk, or name "
+        "a file elsewhere.",
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from pushmfa.cli.program import State
+from pushmfa.errors import UsageError
 
 if TYPE_CHECKING:
     from pushmfa.client import Client
@@ -19,7 +20,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 CONFIG_VARIABLE: Final = "PUSHMFA_CONFIG"
 MAX_NAME: Final = 255
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
-MAX_LABEL: Final = 64
 
 
 def examples(*lines: str) -> str:
@@ -142,6 +142,22 @@ def load_run_dir(context: click.Context) -> Path:
 def has_terminal() -> bool:
     """Whether somebody can be asked."""
     return sys.stdin.isatty()
+
+
+def ask_secret(
+    question: str, *, why: str, hint: str = "Run it in a terminal.", twice: bool = False
+) -> bytes:
+    """Return what somebody types without echo, twice if it is a new secret.
+
+    Without a terminal UsageError, which says why it is needed. Python would warn
+    that it cannot hide what is typed, and read it from a pipe all the same.
+    """
+    if not has_terminal():
+        raise UsageError(f"{why}, and there is no terminal to ask", hint=hint)
+    typed: str = click.prompt(
+        question, hide_input=True, confirmation_prompt=twice, err=True
+    )
+    return typed.encode()
 
 
 def is_root() -> bool:

@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from pushmfa.cli.options import has_terminal
 from pushmfa.text import decode_text, make_harmless
 
 PAM_SUCCESS: Final = 0
@@ -60,7 +61,8 @@ def _conversation(internals: Any) -> Callable[..., int]:
 def _ask(style: int, text: str) -> str | None:
     shown = make_harmless(text)
     if style == _ECHO_OFF:
-        return getpass.getpass(shown)
+        # Python would warn that it cannot hide what is typed, and read a pipe.
+        return getpass.getpass(shown) if has_terminal() else None
     sys.stderr.write(shown)
     if style == _ECHO_ON:
         sys.stderr.flush()

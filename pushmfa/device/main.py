@@ -28,7 +28,7 @@ from pushmfa.device.session import RESERVED, Session, Unlocked
 from pushmfa.device.words import account
 from pushmfa.errors import NotEnrolledError, SealError, StoreError, UsageError
 from pushmfa.link.dialing import Network
-from pushmfa.terms import DenialReason, HostId
+from pushmfa.terms import MAX_LABEL, DenialReason, HostId
 from pushmfa.wire.payload import Outcome
 
 __all__ = [
@@ -42,7 +42,6 @@ __all__ = [
 AskPassphrase = Callable[[str], bytes]
 """Asks for a passphrase, given whose it is; without echo."""
 
-MAX_LABEL: Final = 64
 PASSPHRASE_TRIES: Final = 3
 
 
@@ -65,8 +64,11 @@ def enroll(
     trust instead of the system's; proxy: an HTTP proxy. Returns what was recorded.
     """
     _check_label(label)
-    if passphrase is not None and not passphrase:
-        raise UsageError("the passphrase is empty")
+    if passphrase is not None and not passphrase.strip():
+        raise UsageError(
+            "the passphrase is empty",
+            hint="Choose one with more than blanks, or enroll without a passphrase.",
+        )
     screen = screen or Screen()
     wish = enroller.Wish(parse_link(link), label, force, passphrase)
     keyring = Keyring(state)
@@ -140,7 +142,10 @@ def answer(
     timeout: seconds to wait for a challenge. as_json: one object on standard output.
     """
     if sum((number is not None, deny, not_me)) > 1:
-        raise UsageError("only one of --number, --deny and --not-me")
+        raise UsageError(
+            "only one of --number, --deny and --not-me",
+            hint="--number approves, the other two deny: name the one that is meant.",
+        )
     reason = None
     if deny or not_me:
         reason = Choice(reason=DenialReason.NOT_ME if not_me else DenialReason.CANCEL)
@@ -187,7 +192,10 @@ def _ask_daemon() -> HostId | None:
 
 def _check_label(label: str) -> None:
     if not 1 <= len(label) <= MAX_LABEL or not label.isprintable():
-        raise UsageError(f"a label has 1 to {MAX_LABEL} printable characters")
+        raise UsageError(
+            f"a label has 1 to {MAX_LABEL} printable characters",
+            hint="Name another one: --label Laptop",
+        )
 
 
 def _unlock_all(keyring: Keyring, ask: AskPassphrase | None) -> list[Unlocked]:
@@ -216,7 +224,10 @@ def _unlock(
     if not enrollment.has_passphrase:
         return Unlocked(enrollment, unlock(enrollment, None)), last
     if ask is None:
-        raise UsageError(f"{account(enrollment)} needs its passphrase")
+        raise UsageError(
+            f"{account(enrollment)} needs its passphrase",
+            hint="Run it where it can be asked for: in a terminal.",
+        )
     if last is not None:
         try:
             return Unlocked(enrollment, unlock(enrollment, last)), last

@@ -401,6 +401,30 @@ def test_no_relay_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         main.enroll(link, state=tmp_path / "device", label="laptop")
 
 
+@pytest.mark.parametrize("passphrase", [b"", b" \n"])
+def test_an_empty_passphrase_is_none(tmp_path: Path, passphrase: bytes) -> None:
+    link, state = f"http://127.0.0.1:1/#1{encode_base64url(SECRET)}", tmp_path / "state"
+    with pytest.raises(UsageError, match="passphrase is empty") as caught:
+        main.enroll(link, state=state, label="laptop", passphrase=passphrase)
+    assert "without a passphrase" in caught.value.hint
+    assert not state.exists()
+
+
+@pytest.mark.parametrize("label", ["", "x" * 65, "a\x1b[2J"])
+def test_a_label_that_cannot_be_shown(tmp_path: Path, label: str) -> None:
+    link, state = f"http://127.0.0.1:1/#1{encode_base64url(SECRET)}", tmp_path / "state"
+    with pytest.raises(UsageError, match="64 printable") as caught:
+        main.enroll(link, state=state, label=label)
+    assert "--label" in caught.value.hint
+    assert not state.exists()
+
+
+def test_one_answer_at_a_time(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="only one of") as caught:
+        main.answer(state=tmp_path / "state", number="42", deny=True)
+    assert "--number approves" in caught.value.hint
+
+
 # --- answer --------------------------------------------------------------------------
 
 
@@ -544,8 +568,9 @@ def test_a_passphrase_verifies_an_answer(tmp_path: Path) -> None:
             assert host.device is not None
             assert host.device.capabilities == ("passphrase",)
             host.challenge(enrollment, verification=VerificationRequired.REQUIRED)
-            with pytest.raises(UsageError, match="needs its passphrase"):
+            with pytest.raises(UsageError, match="needs its passphrase") as caught:
                 await device.call(main.answer, number="42", timeout=5)
+            assert "in a terminal" in caught.value.hint
             asked: list[str] = []
 
             def ask(whose: str) -> bytes:

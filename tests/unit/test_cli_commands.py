@@ -106,6 +106,14 @@ def test_second_device_is_approved_on_the_first(tmp_path: Path) -> None:
     assert result.stdout.startswith("To allow it, enter 42 on your device (Pixel).\n")
 
 
+def test_what_is_no_ticket_is_not_sent(tmp_path: Path) -> None:
+    refusal = failure(FailureKind.NOT_ENROLLED, "a ticket is needed", "ask root")
+    with ControlPeer(tmp_path, [refusal]) as peer:
+        result = run(tmp_path, "enroll", typed="x" * 65 + "\n")
+    assert (result.exit_code, len(peer.requests)) == (2, 1)
+    assert "error: that is no enrollment ticket\nhint: Type the ticket" in result.stderr
+
+
 def test_first_device_asks_for_a_ticket(tmp_path: Path) -> None:
     refusal = failure(FailureKind.NOT_ENROLLED, "a ticket is needed", "ask root")
     scripts: list[list[Step]] = [[refusal], [LINK, CLAIMED, Listen(), DONE]]

@@ -353,9 +353,51 @@ def test_the_demo_says_at_once_that_it_needs_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pushmfa.cli.demo.is_root", lambda: False)
-    result = run(tmp_path, "demo", "--module", str(Path(__file__)))
-    assert (result.exit_code, result.stdout) == (7, "")
-    assert "only root may make" in result.stderr
+    # Before it looks for the module, which need not be there.
+    for module in (str(Path(__file__)), str(tmp_path / "none")):
+        result = run(tmp_path, "demo", "--module", module)
+        assert (result.exit_code, result.stdout) == (7, "")
+        assert "only root may make" in result.stderr
+
+
+def without_terminal(argv: list[str], typed: str = "") -> tuple[int, str, str]:
+    """Run argv where nobody can be asked; return its code and what it wrote."""
+    done = subprocess.run(
+        argv,
+        input=typed,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("typed", ["", "secret\nsecret\n"])
+def test_a_passphrase_is_not_asked_for_without_a_terminal(
+    tmp_path: Path, typed: str
+) -> None:
+    state = tmp_path / "state"
+    words = ["device", "--state", str(state), "enroll", "LINK", "--passphrase"]
+    assert without_terminal([*PUSHMFA, *words], typed) == (
+        2,
+        "",
+        "error: a new passphrase is needed, and there is no terminal to ask\n"
+        "hint: Run it in a terminal, or without --passphrase.\n",
+    )
+    assert not state.exists()
+
+
+def test_a_stack_without_a_terminal_gets_no_password() -> None:
+    code = (
+        "from pushmfa.cli import stack\n"
+        "print(stack._ask(stack._ECHO_OFF, 'Password: '))"
+    )
+    assert without_terminal([sys.executable, "-c", code], "secret\n") == (
+        0,
+        "None\n",
+        "",
+    )
 
 
 def test_interrupt_of_a_process(tmp_path: Path) -> None:

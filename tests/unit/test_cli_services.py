@@ -146,12 +146,25 @@ def test_device_enroll_asks_for_a_passphrase(
 ) -> None:
     called = Spy()
     monkeypatch.setattr("pushmfa.device.main.enroll", called)
+    monkeypatch.setattr("pushmfa.cli.options.has_terminal", lambda: True)
     words = ["device", "enroll", "LINK", "--passphrase", "--state", str(tmp_path)]
     result = run(tmp_path, *words, typed="correct\ncorrect\n")
     assert result.exit_code == 0
     assert called.given["passphrase"] == b"correct"
     assert 1 <= len(called.given["label"]) <= 64
     assert "correct" not in result.output
+
+
+def test_the_passphrase_of_keys_needs_a_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = Spy()
+    monkeypatch.setattr("pushmfa.device.main.run", called)
+    run(tmp_path, "device", "run", "--state", str(tmp_path))
+    with pytest.raises(UsageError, match="no terminal to ask") as caught:
+        called.given["ask_passphrase"]("alice on web1")
+    assert str(caught.value).startswith("the keys for alice on web1 are under a")
+    assert caught.value.hint == "Run it in a terminal."
 
 
 def test_device_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
