@@ -36,13 +36,14 @@ async def mute(parts: Parts, call: Call, request: Mute) -> Muted:
     A uid alone may do it, since it can only take something away.
     """
     try:
-        until = parts.mutes.mute(call.account, request.seconds)
+        until, is_new = parts.mutes.mute(call.account, request.seconds)
     finally:
         ended = 0
         if parts.mutes.until(call.account) is not None:
             end = End(Verdict.LOCKED, Cause.LOCKED)
             ended = parts.logins.end_all_of(call.account, end)
-    write_act(parts, call, "mute", None)
+    if is_new:
+        write_act(parts, call, "mute", None)
     return Muted(user=call.account.name, until=until, ended=ended)
 
 

@@ -57,7 +57,7 @@ class Conversation:
         self._terminal.note_request()
         trouble = self._front.health.trouble()
         if trouble is not None:
-            self._front.count_trouble(request)
+            self._front.count_request(request)
             self._terminal.say_trouble(trouble.said)
             return
         source = source_of(request)
@@ -66,6 +66,7 @@ class Conversation:
                 await self._hold_in_time(request)
                 return
         log.warning("too many logins of %s wait: no more are taken", source)
+        self._front.count_request(request)
         self._terminal.say_end(End(Verdict.THROTTLED, Cause.LIMIT), None, 0)
 
     async def _hold_in_time(self, request: Request) -> None:
@@ -74,6 +75,7 @@ class Conversation:
                 await self._decide(request)
         except NotReachableError as error:
             log.error("a login was refused: %s (%s)", error, error.hint)
+            self._front.count_request(request)
             self._terminal.say_end(End(Verdict.UNAVAILABLE, Cause.INTERNAL), None, 0)
         except TimeoutError:
             self._terminal.say_end(
@@ -102,14 +104,11 @@ class Conversation:
             case Action.PRETEND:
                 await self._pretend(situation, lifetime)
             case Action.TICKET:
-                await self._take_ticket(situation, lifetime)
+                await self._take_ticket(situation, facts, lifetime)
             case Action.END:
                 end = plan.end or End(Verdict.UNAVAILABLE, Cause.INTERNAL)
                 is_repeated = facts.earlier_refusal is not None
-                if not is_repeated and end.cause is Cause.RELAY_UNREACHABLE:
-                    self._refuse_unreachable(situation, facts, end)
-                    return
-                self._refuse_at_once(situation, end, is_repeated)
+                self._refuse_at_once(situation, facts, end, is_repeated=is_repeated)
 
     async def _facts_of(self, situation: Situation) -> LoginFacts:
         facts = self._front.facts_of(situation)
@@ -139,12 +138,17 @@ class Conversation:
         shown = Shown(
             waiting.number, devices, situation.is_prompted(), is_proved=is_proved
         )
+        until = self._front.moment_after(situation.request.wait)
         end = await self._terminal.wait_for(waiting, shown)
         if end.is_approved():
-            await self._terminal.deliver(waiting, shown, end)
-            return
+            await self._terminal.wait_for_enter(waiting, shown)
+            end = self._front.end_now(context, end, until)
+            if end.is_approved():
+                self._terminal.say_approved(waiting)
+                return
+            waiting.note_delivery(False)
         await self._terminal.even_out(shown, end, lifetime)
-        self._front.remember_refusal(situation.context, end)
+        self._front.remember_refusal(context, end)
         label = self._front.label_of(end) if is_proved else None
         trouble = self._front.health.known_trouble()
         if trouble is not None and end.cause is Cause.INTERNAL:
@@ -162,7 +166,7 @@ class Conversation:
             # Attack: "too many logins wait" tells who is enrolled.
             await self._pretend(situation, lifetime)
             return
-        self._refuse_at_once(situation, end, is_repeated=False)
+        self._refuse_at_once(situation, facts, end, is_repeated=False)
 
     async def _pretend(self, situation: Situation, lifetime: int) -> None:
         waiting = self._front.pretend(situation.context, lifetime)
@@ -176,7 +180,9 @@ class Conversation:
         self._terminal.say_end(end, None, lifetime)
         await self._terminal.linger(shown)
 
-    async def _take_ticket(self, situation: Situation, lifetime: int) -> None:
+    async def _take_ticket(
+        self, situation: Situation, facts: LoginFacts, lifetime: int
+    ) -> None:
         context = situation.context
         shown = Shown("", (), situation.is_prompted(), is_proved=True)
         try:
@@ -188,34 +194,23 @@ class Conversation:
         except TimeoutError:
             end = End(Verdict.EXPIRED, Cause.NO_ANSWER)
         except (HangUpError, MalformedError, asyncio.CancelledError):
-            self._front.logins.refuse(context, End(Verdict.CANCELED, Cause.HANGUP))
+            canceled = End(Verdict.CANCELED, Cause.HANGUP)
+            self._front.end_unasked(situation, facts, canceled)
             raise
-        end = self._front.logins.refuse(context, end)
+        end = self._front.end_unasked(situation, facts, end)
         if not end.is_approved():
             self._front.remember_refusal(context, end)
         self._terminal.say_end(end, None, lifetime)
         await self._terminal.linger(shown)
 
-    def _refuse_unreachable(
-        self, situation: Situation, facts: LoginFacts, end: End
-    ) -> None:
-        proved = policy.is_first_factor_proved(self._front.policy, facts)
-        if proved and facts.role == "attempt":
-            self._refuse_at_once(situation, end, is_repeated=False)
-            return
-        # Attack: while the relay is away, a scanner fills the audit.
-        self._front.count_refusal(situation.context)
-        self._front.remember_refusal(situation.context, end)
-        self._terminal.say_end(end, None, self._front.lifetime)
-
     def _refuse_at_once(
-        self, situation: Situation, end: End, is_repeated: bool
+        self, situation: Situation, facts: LoginFacts, end: End, *, is_repeated: bool
     ) -> None:
         if is_repeated:
             # The client's own retries: no second row, no second text.
             self._terminal.repeat_end(end)
             return
-        end = self._front.logins.refuse(situation.context, end)
+        end = self._front.end_unasked(situation, facts, end)
         if not end.is_approved():
             self._front.remember_refusal(situation.context, end)
         self._terminal.say_end(end, None, self._front.lifetime)

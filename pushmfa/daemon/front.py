@@ -19,10 +19,16 @@ from pushmfa.daemon.sources import Sources
 from pushmfa.daemon.tickets import Tickets
 from pushmfa.daemon.waiting import Waiting
 from pushmfa.errors import StoreError
-from pushmfa.login.attempt import End
+from pushmfa.login.attempt import End, revisit
 from pushmfa.login.moment import Moment
 from pushmfa.login.numbers import choose_number
-from pushmfa.login.policy import Account, LoginFacts, PolicySettings, has_publickey
+from pushmfa.login.policy import (
+    Account,
+    LoginFacts,
+    PolicySettings,
+    has_publickey,
+    is_first_factor_proved,
+)
 from pushmfa.terms import AttemptId, Cause, Verdict
 from pushmfa.text import decode_text
 from pushmfa.wire.local import Request
@@ -167,12 +173,48 @@ class Front:
             note_enter=lambda _: None,
         )
 
+    def end_unasked(self, situation: Situation, facts: LoginFacts, end: End) -> End:
+        """Write down an end that nobody was asked for, or count it; return it.
+
+        A refusal has a row of its own if it is known who was refused, and not too
+        many of them. Attack: any person of this host logs in in a loop, unenrolled or
+        muted, and fills the disk.
+        """
+        if end.is_approved():
+            return self.logins.refuse(situation.context, end)
+        who = None
+        if facts.role == "attempt" and situation.approver is not None:
+            proved = is_first_factor_proved(self.policy, facts)
+            if proved or situation.accounts.caller == situation.approver:
+                who = situation.approver.name
+        if who is not None and self._refusals.may_write(who):
+            return self.logins.refuse(situation.context, end)
+        self.count_refusal(situation.context)
+        return end
+
+    def end_now(self, context: Context, end: End, until: Moment) -> End:
+        """Return what an approval is worth now that the terminal can hear it."""
+        account, device = context.approver, None
+        if end.device_id is not None:
+            device = self._registry.by_id(end.device_id)
+        return revisit(
+            end,
+            has_device=device is not None and device.is_active(),
+            is_muted=account is None or self._mutes.until(account) is not None,
+            until=until,
+            now=self._clock.now(),
+        )
+
+    def moment_after(self, seconds: float) -> Moment:
+        """Return the moment that comes in so many seconds."""
+        return self._clock.now().after(seconds)
+
     def count_refusal(self, context: Context) -> None:
         """Count a refusal without a first factor; no row is written for each."""
         self._refusals.count(context.remote_address or "local")
 
-    def count_trouble(self, request: Request) -> None:
-        """Count a refusal for the state's sake, written once it can be."""
+    def count_request(self, request: Request) -> None:
+        """Count a refusal of whom nothing is known yet but where he calls from."""
         self._refusals.count(remote_address(request.conn) or "local")
 
     def write_counts(self) -> None:

@@ -22,6 +22,7 @@ from pushmfa.daemon.health import Health
 from pushmfa.daemon.outcomes import Outcomes
 from pushmfa.daemon.post import Host, Post
 from pushmfa.daemon.registry import Registry
+from pushmfa.daemon.seldom import Seldom
 from pushmfa.daemon.standing import Standing
 from pushmfa.daemon.waiting import Live, Waiting
 from pushmfa.daemon.witness import Witness
@@ -66,6 +67,7 @@ class Logins:
         self._audit = audit
         self._post = post
         self._live: dict[ChallengeId, Live] = {}
+        self._seldom = Seldom()
         self._endings = Endings(
             clock=clock,
             registry=registry,
@@ -201,7 +203,10 @@ class Logins:
                 self._clock.now(),
             )
         except (VerificationError, SealError, MalformedError) as error:
-            log.warning(
+            # Attack: a device, or the relay in its name, sends nonsense in a loop.
+            is_told = self._seldom.may_tell(device.device_id, self._clock.now().boot)
+            log.log(
+                logging.WARNING if is_told else logging.DEBUG,
                 "an answer of device %s was refused: %s",
                 device.device_id.hex()[:16],
                 make_harmless(str(error)),

@@ -34,7 +34,7 @@ from pushmfa.daemon.threads import Threads
 from pushmfa.daemon.tickets import Tickets
 from pushmfa.errors import StoreError
 from pushmfa.link.link import Link, LinkState, OpenMailbox
-from pushmfa.loop import run_service
+from pushmfa.loop import end_if_out_of_memory, run_service
 from pushmfa.store.files import make_private_folder
 from pushmfa.store.host_rows import HostStore
 from pushmfa.terms import VERSION, Role
@@ -281,3 +281,7 @@ class Daemon:
                 write()
             except StoreError as error:
                 log.critical("the state cannot be written: %s", error)
+            except Exception as error:
+                # A mistake of ours must not end what is done each minute.
+                end_if_out_of_memory(error)
+                log.exception("the state was not written")

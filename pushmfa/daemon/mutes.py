@@ -21,14 +21,19 @@ class Mutes:
         until = self._until.get((account.name, account.uid))
         return until if is_muted(until, self._clock.now().wall) else None
 
-    def mute(self, account: Account, seconds: int) -> int:
-        """Mute account and return when that ends; UsageError, StoreError."""
-        wall = self._clock.now().wall
-        until = mute_until(seconds, wall, self.until(account))
+    def mute(self, account: Account, seconds: int) -> tuple[int, bool]:
+        """Mute account; return when that ends, and whether it is new.
+
+        Raises UsageError, StoreError.
+        """
+        known = self.until(account)
+        until = mute_until(seconds, self._clock.now().wall, known)
+        if until == known:
+            return until, False
         # In memory first: it counts at once, also if the disk refuses it.
         self._until[account.name, account.uid] = until
         self._store.set_mute(account.name, account.uid, until)
-        return until
+        return until, True
 
     def end(self, account: Account) -> bool:
         """End account's mute; return whether there was one. StoreError."""

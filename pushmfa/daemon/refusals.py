@@ -14,6 +14,11 @@ MAX_SOURCES: Final = 64
 2**64 addresses. The others are counted under one name."""
 
 
+MAX_ROWS: Final = 5
+"""Rows of one account in one minute, of logins that proved a first factor and were
+refused without asking anybody; the others are counted."""
+
+
 class Refusals:
     """The refusals since the last time that they were written."""
 
@@ -21,6 +26,15 @@ class Refusals:
         self._audit = audit
         self._clock = clock
         self._counts: dict[str, int] = {}
+        self._rows: dict[str, int] = {}
+
+    def may_write(self, who: str) -> bool:
+        """Whether a refusal of who gets a row of its own; else count it."""
+        rows = self._rows.get(who, 0)
+        if rows >= MAX_ROWS or (not rows and len(self._rows) >= MAX_SOURCES):
+            return False
+        self._rows[who] = rows + 1
+        return True
 
     def count(self, source: str) -> None:
         """Count a refusal of source: an address, or who called control.sock."""
@@ -30,9 +44,15 @@ class Refusals:
 
     def write(self) -> None:
         """Write the refusals counted since the last time; StoreError."""
-        counts, self._counts = self._counts, {}
+        self._rows.clear()
+        if not self._counts:
+            return
         at = int(self._clock.now().wall)
-        for source, count in counts.items():
-            self._audit.append(
+        # One sync for all, and none is forgotten before it is on the disk.
+        self._audit.append(
+            *(
                 RefusalsRecord(schema=SCHEMA, at=at, remote_address=source, count=count)
+                for source, count in self._counts.items()
             )
+        )
+        self._counts.clear()

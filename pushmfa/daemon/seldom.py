@@ -4,6 +4,7 @@ Attack: a user sends nonsense in a loop; the log fills, or the journal's own lim
 swallows the lines of real logins (journald.conf(5), RateLimitBurst=).
 """
 
+from collections.abc import Hashable
 from typing import Final
 
 INTERVAL: Final = 60.0
@@ -17,15 +18,15 @@ class Seldom:
     """Who was told of in this minute."""
 
     def __init__(self) -> None:
-        self._told: set[int] = set()
+        self._told: set[Hashable] = set()
         self._ends = float("-inf")
 
-    def may_tell(self, uid: int, now: float) -> bool:
-        """Whether something of uid may be logged; now is in monotonic seconds."""
+    def may_tell(self, culprit: Hashable, now: float) -> bool:
+        """Whether something of culprit may be logged; now is in monotonic seconds."""
         if now >= self._ends:
             self._told.clear()
             self._ends = now + INTERVAL
-        if uid in self._told or len(self._told) >= MAX_TOLD:
+        if culprit in self._told or len(self._told) >= MAX_TOLD:
             return False
-        self._told.add(uid)
+        self._told.add(culprit)
         return True

@@ -125,8 +125,8 @@ class Terminal:
         said = say(shown.number, shown.devices, is_prompted=shown.is_prompted)
         self.show(said, is_prompted=shown.is_prompted)
 
-    async def deliver(self, waiting: Waiting, shown: Shown, end: End) -> None:
-        """Tell an approval when the terminal is ready for it: after Enter."""
+    async def wait_for_enter(self, waiting: Waiting, shown: Shown) -> None:
+        """Wait until the terminal is ready for an approval."""
         try:
             while shown.is_prompted and not shown.is_entered:
                 decode_typed(await self.receive())
@@ -134,8 +134,10 @@ class Terminal:
         except BaseException:
             _give_up(waiting)
             raise
-        sent = self._module.send(encode_verdict(end.verdict, ""))
-        waiting.note_delivery(sent)
+
+    def say_approved(self, waiting: Waiting) -> None:
+        """Tell an approval, and note whether anybody was there to hear it."""
+        waiting.note_delivery(self._module.send(encode_verdict(Verdict.APPROVED, "")))
 
     async def linger(self, shown: Shown) -> None:
         """Stay until the module has left its prompt and can read the verdict."""

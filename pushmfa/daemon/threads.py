@@ -18,9 +18,9 @@ T = TypeVar("T")
 MOST: Final = 32
 """Threads of one of these. While all are busy a call waits for its turn."""
 
-PATIENCE: Final = 0.5
-"""Seconds; if all are busy and none was done for so long, they hang, and a call that
-waited for its turn would as well: it fails at once."""
+PATIENCE: Final = 3.0
+"""Seconds, as long as a look-up may take; if all are busy and none was done for so
+long, they hang, and a call that waited for its turn would as well: it fails at once."""
 
 
 class Threads(ThreadPoolExecutor):
@@ -48,9 +48,12 @@ class Threads(ThreadPoolExecutor):
     ) -> Future[T]:
         """Return the future result; it is an OSError if too many calls hang."""
         future: Future[T] = Future()
-        future.set_running_or_notify_cancel()
 
         def call() -> None:
+            if not future.set_running_or_notify_cancel():
+                # Whoever asked has stopped to wait while it waited for its turn.
+                self._note_free()
+                return
             try:
                 result = fn(*args, **kwargs)
             except BaseException as error:  # noqa: BLE001 - the future's to tell

@@ -95,6 +95,28 @@ def close(attempt: Attempt, end: End) -> Attempt:
     return replace(attempt, end=end)
 
 
+def revisit(
+    end: End, *, has_device: bool, is_muted: bool, until: Moment, now: Moment
+) -> End:
+    """Return an approval that still stands when the terminal can hear it, or why not.
+
+    has_device: the device that approved is active still, or none was asked. until:
+    when whoever asked stops to wait. Attack: a number is approved, and its Enter is
+    kept for later, when the phone has been revoked or the person has muted it.
+    """
+    if not end.is_approved():
+        return end
+    # The boot clock alone, which counts a sleep of the machine: the answer was in
+    # time by both clocks, and a wall clock that is set since then changes nothing.
+    if now.boot >= until.boot:
+        return End(Verdict.EXPIRED, Cause.NO_ANSWER)
+    if is_muted:
+        return End(Verdict.LOCKED, Cause.LOCKED)
+    if not has_device:
+        return End(Verdict.NOT_ENROLLED, Cause.NOT_ENROLLED)
+    return end
+
+
 def expire(attempt: Attempt, now: Moment) -> Attempt:
     """Return attempt, ended as expired if it is pending and its time is up."""
     if attempt.end is None and attempt.is_expired(now):

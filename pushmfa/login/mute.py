@@ -17,6 +17,10 @@ SHORTEST: Final = 60
 LONGEST: Final = 7 * 86_400
 """Seconds. Attack: an open shell mutes its owner for ever; a week is the most."""
 
+STEP: Final = 60
+"""Seconds by which a mute must grow to count as a new one. Attack: an open shell mutes
+again and again, each is written down, and the disk is full."""
+
 UNLOCKS: Final = 3
 UNLOCK_WINDOW: Final = 3_600.0
 """So many pushes to end a mute, in so many seconds. Attack: push bombing by unlock."""
@@ -32,7 +36,10 @@ def mute_until(seconds: int, wall: float, now_until: int | None) -> int:
         raise UsageError(
             "a mute takes a minute to 7 days", hint="For example: pushmfa mute --for 2h"
         )
-    return max(int(wall) + seconds, now_until or 0)
+    until = int(wall) + seconds
+    if now_until is not None and until < now_until + STEP:
+        return now_until
+    return until
 
 
 def is_muted(until: int | None, wall: float) -> bool:

@@ -40,6 +40,7 @@ FOUND: Final[dict[str, tuple[int, str]]] = {
     "13: form of the number": (191, "zero before"),
     "13: no number twice on screens": (72, "revoked device"),
     "15: audit first": (112, "full disk"),
+    "16: still stands": (8, "late revocation"),
     "16: module hears": (0, "forged signature"),
     "device: signature of a challenge": (9, "forged card"),
     "device: names in a challenge; its signature": (20, "card of another host"),

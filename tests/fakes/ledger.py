@@ -79,6 +79,8 @@ class Ledger:
     told: list[Told] = field(default_factory=list)
     gone: dict[DeviceId, float] = field(default_factory=dict)
     """When a device was revoked or reported lost."""
+    sleeps: list[float] = field(default_factory=list)
+    """When the machine slept."""
     restarts: list[float] = field(default_factory=list)
     disk_is_full: list[tuple[float, float]] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)

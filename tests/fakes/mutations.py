@@ -12,7 +12,7 @@ from typing import Any, Final
 from unittest import mock
 
 from pushmfa.crypto.signing import Label
-from pushmfa.daemon import audit, endings, logins, standing, terminal
+from pushmfa.daemon import audit, endings, front, logins, standing, terminal
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.witness import Witness
 from pushmfa.device import authenticator, cards
@@ -181,8 +181,11 @@ MUTATIONS: Final = (
         ((standing, "choose_number", stand_ins.any_number),),
     ),
     Mutation("15", "audit first", ((audit.Audit, "append", stand_ins.append_or_not),)),
+    Mutation("16", "still stands", ((front, "revisit", stand_ins.as_it_was),)),
     Mutation(
-        "16", "module hears", ((terminal.Terminal, "deliver", stand_ins.say_nothing),)
+        "16",
+        "module hears",
+        ((terminal.Terminal, "say_approved", stand_ins.say_nothing),),
     ),
     Mutation("device", "signature of a challenge", (_CHALLENGE_UNSIGNED,)),
     Mutation(

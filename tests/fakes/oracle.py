@@ -28,13 +28,7 @@ def judge_run(
 ) -> Iterator[str]:
     """Yield everything that is wrong; mailboxes are those of devices, by their id."""
     yield from ledger.troubles
-    rows: dict[str, list[str]] = {}
-    delivered: dict[str, list[bool]] = {}
-    for record in records:
-        if isinstance(record, AttemptRecord):
-            rows.setdefault(record.attempt_id, []).append(record.verdict.value)
-        elif isinstance(record, DeliveryRecord):
-            delivered.setdefault(record.attempt_id, []).append(record.delivered)
+    rows, delivered = _written(records)
     for seat in seats:
         begun = ledger.begun.get(seat.address)
         if begun is None:
@@ -49,8 +43,27 @@ def judge_run(
         who = seat.who
         told = delivered.get(begun.attempt_id, [])
         yield from _judge_audit(who, right, written)
+        if _is_kept(ledger, seat, begun, mailboxes, same_moment):
+            yield f"{who}: approved when the device was gone"
+        if written == ["approved"] and told == [False]:
+            right |= _since_then(ledger, begun)
+            written = [seat.verdict or "approved"]
         yield from _judge_terminal(who, seat, right, written, told)
     yield from _judge_devices(ledger, rows)
+
+
+def _written(
+    records: Sequence[Record],
+) -> tuple[dict[str, list[str]], dict[str, list[bool]]]:
+    """Return verdicts, and whether they were delivered, by attempt."""
+    rows: dict[str, list[str]] = {}
+    delivered: dict[str, list[bool]] = {}
+    for record in records:
+        if isinstance(record, AttemptRecord):
+            rows.setdefault(record.attempt_id, []).append(record.verdict.value)
+        elif isinstance(record, DeliveryRecord):
+            delivered.setdefault(record.attempt_id, []).append(record.delivered)
+    return rows, delivered
 
 
 def _judge_audit(who: str, right: set[str], written: list[str]) -> Iterator[str]:
@@ -79,6 +92,34 @@ def _judge_terminal(
         yield f"{who}: delivered {told}, and the terminal heard {seat.verdict!r}"
 
 
+def _is_kept(
+    ledger: Ledger,
+    seat: Seat,
+    begun: Begun,
+    mailboxes: dict[bytes, MailboxId],
+    same_moment: float,
+) -> bool:
+    """Whether an approval was heard whose device had gone meanwhile."""
+    if seat.verdict != "approved" or seat.heard_at is None:
+        return False
+    gone = [
+        ledger.gone.get(ledger.acts[arrival.sealed].device_id, NEVER)
+        for arrival in ledger.arrivals
+        if _means(ledger, arrival, seat, begun, mailboxes) == "approved"
+    ]
+    return max(gone, default=NEVER) + same_moment < seat.heard_at
+
+
+def _since_then(ledger: Ledger, begun: Begun) -> set[str]:
+    """Return how an approval may end that waited for Enter and was not delivered."""
+    ends = set()
+    if any(at >= begun.at for at in ledger.sleeps):
+        ends.add("expired")
+    if any(device in ledger.gone for device in begun.devices):
+        ends.add("not_enrolled")
+    return ends
+
+
 def _either(verdicts: set[str]) -> str:
     return " or ".join(sorted(verdicts))
 
@@ -102,10 +143,9 @@ def expected(
     gone = [ledger.gone.get(device, NEVER) for device in begun.devices]
     events.append((max(gone), "not_enrolled"))
     for arrival in ledger.arrivals:
-        act = ledger.acts.get(arrival.sealed)
-        if act is not None and _counts(ledger, act, arrival, begun, mailboxes):
-            if arrival.to == host_mailbox:
-                events.append((arrival.at, _meant(act, seat, begun)))
+        means = _means(ledger, arrival, seat, begun, mailboxes)
+        if means is not None and arrival.to == host_mailbox:
+            events.append((arrival.at, means))
     first = min(at for at, _ in events)
     near = {verdict for at, verdict in events if at <= first + same_moment}
     if not ledger.has_room(first):
@@ -132,6 +172,20 @@ def _counts(
         and arrival.at >= begun.at
         and not begun.started.after(begun.lifetime).has_come(arrival.moment)
     )
+
+
+def _means(
+    ledger: Ledger,
+    arrival: Arrival,
+    seat: Seat,
+    begun: Begun,
+    mailboxes: dict[bytes, MailboxId],
+) -> str | None:
+    """Return what an arrival ends the attempt as, None if it ends nothing."""
+    act = ledger.acts.get(arrival.sealed)
+    if act is None or not _counts(ledger, act, arrival, begun, mailboxes):
+        return None
+    return _meant(act, seat, begun)
 
 
 def _meant(act: Act, seat: Seat, begun: Begun) -> str:

@@ -57,7 +57,13 @@ async def revoked_device(run: "Run") -> None:
 
 
 async def late_revocation(run: "Run") -> None:
-    """Keep her own answer back until the device that gave it is revoked."""
+    """Keep her own answer back until the device that gave it is revoked.
+
+    Or she presses Enter when it is.
+    """
+    if run.rng.random() < 0.5:
+        await _revoke_before_enter(run)
+        return
     kept: list[Envelope] = []
 
     def keep(letter: Envelope, role: Role) -> bool:
@@ -101,6 +107,7 @@ async def clocks(run: "Run") -> None:
     jump = run.rng.choice([-3_600.0, -30.0, 30.0, 61.0, 3_600.0])
     if run.rng.random() < 0.5:
         run.stage.clock.slept += abs(jump)
+        run.stage.ledger.sleeps.append(now())
     else:
         run.stage.clock.set_by += jump
 
@@ -263,6 +270,18 @@ PLOTS: Final[dict[str, tuple[int, Plot]]] = {
     "silence": (3, silence),
 }
 """How often, of all; and the plot."""
+
+
+async def _revoke_before_enter(run: "Run") -> None:
+    run.holders["pixel"].is_in_hand = False
+    seat, arrivals = run.seats[0], run.stage.ledger.arrivals
+    mailbox = run.tablet.keys.mailbox
+    while not any(arrival.sender == mailbox for arrival in arrivals):
+        if seat.verdict is not None or seat.left_at is not None:
+            return
+        await asyncio.sleep(0.2)
+    await asyncio.sleep(run.rng.uniform(0.2, 5.0))
+    run.stage.revoke(run.tablet.keys.device_id, is_lost=run.rng.random() < 0.5)
 
 
 async def _to_host(run: "Run", sender: TestDevice, sealed: bytes) -> None:

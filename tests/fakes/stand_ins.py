@@ -111,7 +111,12 @@ def count_pending(self: Any) -> int:
     return sum(live.attempt.is_pending() for live in self._live.values())
 
 
-async def say_nothing(*_args: object, **_names: object) -> None:
+def as_it_was(end: Any, **_facts: Any) -> Any:
+    """Take an approval for good that was given a while ago."""
+    return end
+
+
+def say_nothing(*_args: object, **_names: object) -> None:
     """Tell the module nothing."""
 
 

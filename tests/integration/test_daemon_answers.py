@@ -6,7 +6,7 @@ relay could cancel logins.
 
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 
 from pushmfa.crypto.sealing import Direction
 from pushmfa.crypto.signing import Label, Signer
+from pushmfa.daemon.audit import DeliveryRecord
 from pushmfa.device.authenticator import Verified
 from pushmfa.terms import (
     Decision,
@@ -195,12 +196,16 @@ def _garbage(it: Open) -> list[bytes]:
 async def test_attack_garbage_in_every_layer(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG, "pushmfa.logins")
     async with waiting(tmp_path, caplog=caplog) as it:
         garbage = _garbage(it)
         for sealed in garbage:
             it.pixel.send_sealed(sealed)
         await until(lambda: caplog.text.count("was refused") == len(garbage))
         assert "\nCRITICAL forged" not in caplog.text
+        # Once a minute for who reads the log.
+        told = [r for r in caplog.records if r.levelno >= logging.WARNING]
+        assert sum("was refused" in record.getMessage() for record in told) == 1
 
 
 @scene
@@ -278,6 +283,7 @@ async def test_attack_an_approval_at_another_host(
 ) -> None:
     # The same keys recorded at two hosts, which no honest device does: what was
     # approved at the one is worth nothing at the other.
+    caplog.set_level(logging.DEBUG, "pushmfa.logins")
     async with world(tmp_path, PIXEL) as w:
         pixel = w.devices[0]
         module = await w.host.log_in()
@@ -289,6 +295,53 @@ async def test_attack_an_approval_at_another_host(
         pixel.send_answer(other, host_id=HostId(b"o" * 32))
         await until(lambda: caplog.text.count("was refused") == 2)
         assert w.host.approvals() == 0
+
+
+# --- approved, and Enter comes late ---------------------------------------------------
+
+
+async def _revoked(w: World) -> None:
+    await w.host.ask(lambda client: client.revoke_device("Pixel", "alice"), uid=0)
+
+
+async def _lost(w: World) -> None:
+    await w.host.ask(lambda client: client.report_lost("Pixel"))
+
+
+async def _muted(w: World) -> None:
+    await w.host.ask(lambda client: client.mute(600))
+
+
+async def _asleep(w: World) -> None:
+    w.host.clock.advance(3_600)
+
+
+@pytest.mark.parametrize(
+    ("happens", "verdict"),
+    [
+        (_revoked, "not_enrolled"),
+        (_lost, "not_enrolled"),
+        (_muted, "locked"),
+        (_asleep, "expired"),
+    ],
+)
+@scene
+async def test_attack_an_approval_is_kept_until_its_device_is_gone(
+    happens: Callable[[World], Awaitable[None]], verdict: str, tmp_path: Path
+) -> None:
+    """A thief approves, and presses Enter only when the owner has noticed."""
+    async with world(tmp_path, PIXEL) as w:
+        module = await w.host.log_in()
+        number = await module.number()
+        w.devices[0].approve(await w.devices[0].challenge(), number)
+        await until(lambda: w.host.approvals() == 1)
+        await happens(w)
+        module.type()
+        heard, text = await module.verdict()
+        assert (heard, bool(text)) == (verdict, True)
+        w.host.daemon._logins._endings.write_down()
+        told = [r.delivered for r in w.host.records() if isinstance(r, DeliveryRecord)]
+        assert told == [False]
 
 
 # --- revoked in the middle ------------------------------------------------------------

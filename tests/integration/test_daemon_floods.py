@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from pushmfa.config.model import LoginSettings
 from pushmfa.daemon import control_server, names, sources
 from pushmfa.daemon.audit import AttemptRecord, RefusalsRecord
-from pushmfa.daemon.refusals import MAX_SOURCES
+from pushmfa.daemon.refusals import MAX_ROWS, MAX_SOURCES
 from pushmfa.daemon.standing import MAX_RESTING
+from pushmfa.errors import StoreError
 from pushmfa.login.policy import Account
 from tests.integration.daemon_caller import calling
 from tests.integration.daemon_module import Module, new_connection, request, sudo
@@ -43,6 +45,78 @@ async def test_attack_any_user_fills_the_disk_by_tests(tmp_path: Path) -> None:
         w.host.daemon._front.write_counts()
         counts = [(r.remote_address, r.count) for r in _counted(w.host.records())]
         assert counts == [(f"uid {accounts['mallory']}", 20)]
+
+
+@scene
+async def test_attack_any_user_fills_the_disk_by_logins(tmp_path: Path) -> None:
+    """With a key and no device, with a mute, with a decoy, with a cut command."""
+    async with world(tmp_path, PIXEL, people=("mallory",)) as w:
+        for _ in range(30):
+            module = await w.host.log_in(user="mallory")
+            assert (await module.verdict())[0] == "not_enrolled"
+            module.close()
+        assert len(w.host.records()) == MAX_ROWS
+        for cut in (0, 1):
+            for _ in range(10):
+                decoy = await w.host.log_in(role="decoy", cut=cut, methods=None)
+                await (decoy.verdict() if cut else decoy.number())
+                decoy.close()
+        assert len(w.host.records()) == MAX_ROWS
+        await w.host.ask(lambda client: client.mute(3_600))
+        for _ in range(30):
+            module = await w.host.log_in()
+            assert (await module.verdict())[0] == "locked"
+            module.close()
+        assert w.host.verdicts() == [
+            *[("not_enrolled", "not_enrolled")] * MAX_ROWS,
+            *[("locked", "locked")] * MAX_ROWS,
+        ]
+        w.host.daemon._front.write_counts()
+        counts = [(r.remote_address, r.count) for r in _counted(w.host.records())]
+        assert counts == [("192.0.2.9", 30 + 20 + 30 - 2 * MAX_ROWS)]
+        module = await w.host.log_in(user="mallory")
+        await module.verdict()
+        assert w.host.verdicts()[-1] == ("not_enrolled", "not_enrolled")
+
+
+@scene
+async def test_attack_any_user_fills_the_disk_by_mutes(tmp_path: Path) -> None:
+    async with world(tmp_path, PIXEL) as w:
+        first = await w.host.ask(lambda client: client.mute(3_600))
+        for _ in range(20):
+            w.host.clock.advance(1)
+            again = await w.host.ask(lambda client: client.mute(3_600))
+            assert again.until == first.until
+        assert len(w.host.records()) == 1
+
+
+@scene
+async def test_what_the_user_database_cannot_tell_is_counted(tmp_path: Path) -> None:
+    async with world(tmp_path, PIXEL) as w:
+        with patch.object(names, "_by_name", side_effect=OSError("it is away")):
+            module = await w.host.log_in()
+            assert (await module.verdict())[0] == "unavailable"
+        w.host.daemon._front.write_counts()
+        counts = [(r.remote_address, r.count) for r in _counted(w.host.records())]
+        assert counts == [("192.0.2.9", 1)]
+
+
+@scene
+async def test_counts_that_cannot_be_written_are_kept(tmp_path: Path) -> None:
+    async with world(tmp_path, PIXEL) as w:
+        front, audit = w.host.daemon._front, w.host.daemon._front._refusals._audit
+        for address in ("192.0.2.1", "192.0.2.2"):
+            module = await w.host.log_in(
+                user="x", methods=None, conn=new_connection(address)
+            )
+            await module.number()
+            module.close()
+        with patch.object(audit, "append", side_effect=StoreError("no room")):
+            with pytest.raises(StoreError):
+                front.write_counts()
+        front.write_counts()
+        counts = [(r.remote_address, r.count) for r in _counted(w.host.records())]
+        assert counts == [("192.0.2.1", 1), ("192.0.2.2", 1)]
 
 
 @scene

@@ -76,6 +76,18 @@ def test_more_than_there_are_threads_take_turns(
     assert [call.exception(5) for call in calls] == [None] * 100
 
 
+def test_a_call_that_nobody_waits_for_any_more_is_not_made() -> None:
+    threads, goes_on = Threads("test", most=1), threading.Event()
+    made: list[int] = []
+    busy = threads.submit(goes_on.wait, 30)
+    given_up = threads.submit(made.append, 1)
+    assert given_up.cancel()
+    goes_on.set()
+    assert busy.result(5)
+    assert threads.submit(lambda: 7).result(5) == 7
+    assert not made
+
+
 def test_without_memory_for_a_thread_the_look_up_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -7,6 +7,7 @@ from pushmfa.login.moment import Moment
 from pushmfa.login.mute import (
     LONGEST,
     SHORTEST,
+    STEP,
     UNLOCK_WINDOW,
     UNLOCKS,
     UnlockState,
@@ -32,6 +33,12 @@ def test_neither_shorter_nor_longer(seconds: int) -> None:
 def test_attack_a_second_mute_ends_the_first_one_early() -> None:
     until = mute_until(86_400, 0.0, None)
     assert mute_until(60, 10.0, until) == until
+
+
+def test_attack_a_mute_is_moved_second_by_second() -> None:
+    until = mute_until(3_600, 0.0, None)
+    assert mute_until(3_600, STEP - 1, until) == until
+    assert mute_until(3_600, STEP, until) == until + STEP
 
 
 def test_until_its_end() -> None:
