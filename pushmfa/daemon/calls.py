@@ -16,6 +16,7 @@ from pushmfa.daemon.health import Health
 from pushmfa.daemon.logins import Logins
 from pushmfa.daemon.mutes import Mutes
 from pushmfa.daemon.notices import Notices
+from pushmfa.daemon.offers import Offers
 from pushmfa.daemon.places import Places
 from pushmfa.daemon.post import Host
 from pushmfa.daemon.refusals import Refusals
@@ -36,7 +37,7 @@ from pushmfa.login.attempt import End
 from pushmfa.login.authority import Caller, Command, Permission, decide
 from pushmfa.login.devices import Device
 from pushmfa.login.policy import Account
-from pushmfa.terms import Cause, Kind, Verdict
+from pushmfa.terms import Cause, DeviceId, Kind, Verdict
 from pushmfa.wire import control
 from pushmfa.wire.payload import NoticeKind
 
@@ -71,6 +72,7 @@ class Parts:
     logins: Logins
     tickets: Tickets
     mutes: Mutes
+    offers: Offers
     notices: Notices
     places: Places
     lifetime: int
@@ -170,11 +172,16 @@ async def need_approval(parts: Parts, call: Call, kind: Kind, text: str) -> None
 
     RefusedError, ExpiredError, LimitError, NotEnrolledError, NotReachableError.
     """
-    if call.permission is Permission.YES:
-        return
+    if call.permission is not Permission.YES:
+        await approval_of(parts, call, kind, text)
+
+
+async def approval_of(parts: Parts, call: Call, kind: Kind, text: str) -> DeviceId:
+    """Return the device of the owner that approves call; errors: `need_approval`."""
     end, _ = await ask(parts, call, kind, text)
-    if not end.is_approved():
+    if not end.is_approved() or end.device_id is None:
         raise _error_of(end)
+    return end.device_id
 
 
 def write_act(parts: Parts, call: Call, act: str, device: Device | None) -> None:

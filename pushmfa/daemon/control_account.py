@@ -58,6 +58,7 @@ async def unlock(parts: Parts, call: Call, request: Unlock) -> Unlocked:
         await need_approval(parts, call, Kind.UNLOCK, text)
     write_act(parts, call, "unlock", None)
     was_muted = parts.mutes.end(call.account)
+    parts.offers.end_all_of(call.account)
     end = End(Verdict.CANCELED, Cause.HANGUP)
     ended = parts.logins.end_all_of(call.account, end)
     return Unlocked(user=call.account.name, was_muted=was_muted, ended=ended)

@@ -6,16 +6,22 @@ enrollment ticket.
 
 import asyncio
 
-from pushmfa.daemon.calls import Call, Parts, finish, need_approval, write_act
+from pushmfa.daemon.calls import Call, Parts, approval_of, finish, write_act
 from pushmfa.daemon.enrollments import Offer
+from pushmfa.daemon.names import account_named
+from pushmfa.daemon.offers import WaitingOffer
 from pushmfa.errors import (
     ExpiredError,
     NotEnrolledError,
     NotPermittedError,
+    PushmfaError,
     RefusedError,
     UsageError,
 )
 from pushmfa.login.authority import Permission
+from pushmfa.login.authorization import Authorization, ByDevice, ByRoot, ByTicket
+from pushmfa.login.devices import Device
+from pushmfa.login.policy import Account
 from pushmfa.terms import Kind
 from pushmfa.wire import control
 from pushmfa.wire.payload import NoticeKind
@@ -37,26 +43,14 @@ async def make_ticket(
 
 async def enroll(parts: Parts, call: Call, request: control.Enroll) -> control.Reply:
     """Enroll a device: link, claim, six digits, one try."""
-    used = await _authorize(parts, call, request)
-    offer = Offer(
-        host=parts.host,
-        places=parts.places,
-        registry=parts.registry,
-        clock=parts.clock,
-        account=call.account,
-    )
-    async with offer:
-        await call.exchange.tell(
-            control.EnrollLink(link=offer.link, lifetime=offer.lifetime)
-        )
-        claim = await offer.claimed()
-        await call.exchange.tell(
-            control.EnrollClaimed(label=claim.device.label, kind=claim.device.kind)
-        )
-        typed = await _next_code(call, offer.lifetime)
-        if used is not None:
-            _use_ticket(parts, call, used)
-        device = offer.confirm(typed, request.label, call.uid)
+    authorization = await _authorize(parts, call, request)
+    waiting = parts.offers.wait(call.account, authorization)
+    try:
+        device = await _enroll(parts, call, request, waiting)
+    except PushmfaError:
+        if waiting.why is not None:
+            write_act(parts, call, "enroll failed: authorized no more", None)
+        raise
     if device is None:
         write_act(parts, call, "enroll failed: wrong six digits", None)
         raise RefusedError(
@@ -65,6 +59,48 @@ async def enroll(parts: Parts, call: Call, request: control.Enroll) -> control.R
             " if it happens twice, somebody may be in between.",
         )
     return finish(parts, call, "enroll", device, NoticeKind.DEVICE_ENROLLED)
+
+
+async def _enroll(
+    parts: Parts, call: Call, request: control.Enroll, waiting: WaitingOffer
+) -> Device | None:
+    """Return the new device, None if the six digits are not right."""
+    offer = Offer(
+        host=parts.host,
+        places=parts.places,
+        registry=parts.registry,
+        clock=parts.clock,
+        account=call.account,
+    )
+    async with offer:
+        async with waiting:
+            await call.exchange.tell(
+                control.EnrollLink(link=offer.link, lifetime=offer.lifetime)
+            )
+            claim = await offer.claimed()
+            await call.exchange.tell(
+                control.EnrollClaimed(label=claim.device.label, kind=claim.device.kind)
+            )
+            typed = await _next_code(call, offer.lifetime)
+            await _verify_still_there(call.account)
+        # From here to the new device nothing is awaited: what was looked at holds.
+        waiting.verify()
+        if isinstance(waiting.authorization, ByTicket):
+            _use_ticket(parts, call, waiting.authorization.digest)
+        return offer.confirm(typed, request.label, call.uid)
+
+
+async def _verify_still_there(account: Account) -> None:
+    """Return if the user database knows account as it did before the wait.
+
+    Attack: the account is removed meanwhile, and the next one gets its uid or name.
+    """
+    if await account_named(account.name) != account:
+        raise RefusedError(
+            f"the account {account.name} is not the same any more",
+            hint="Nothing was enrolled. It was removed or changed meanwhile:"
+            f" see `getent passwd {account.name}`.",
+        )
 
 
 async def _next_code(call: Call, seconds: float) -> str:
@@ -82,15 +118,16 @@ async def _next_code(call: Call, seconds: float) -> str:
     return typed.code
 
 
-async def _authorize(parts: Parts, call: Call, request: control.Enroll) -> bytes | None:
-    """Return the digest of the ticket that authorizes it, None without one."""
+async def _authorize(
+    parts: Parts, call: Call, request: control.Enroll
+) -> Authorization:
+    """Return what authorizes it, as of now."""
     if call.permission is Permission.YES:
-        return None
+        return ByRoot()
     registry = parts.registry
     if registry.active_devices_of(call.account):
         text = f"Enroll another device for {call.account.name}."
-        await need_approval(parts, call, Kind.ENROLL, text)
-        return None
+        return ByDevice(await approval_of(parts, call, Kind.ENROLL, text))
     if not parts.is_ticket_enough:
         raise NotPermittedError(
             "a first device is enrolled by root on this host",
@@ -103,7 +140,7 @@ async def _authorize(parts: Parts, call: Call, request: control.Enroll) -> bytes
             f"{call.account.name} --ticket",
         )
     now = parts.clock.now()
-    return parts.tickets.check_enroll(call.account, request.ticket, now)
+    return ByTicket(parts.tickets.check_enroll(call.account, request.ticket, now))
 
 
 def _use_ticket(parts: Parts, call: Call, digest: bytes) -> None:

@@ -22,6 +22,7 @@ from pushmfa.daemon.machine import read_machine
 from pushmfa.daemon.mutes import Mutes
 from pushmfa.daemon.notices import Notices
 from pushmfa.daemon.notify import keep_alive, notify
+from pushmfa.daemon.offers import Offers
 from pushmfa.daemon.pam_server import PamServer
 from pushmfa.daemon.places import Places
 from pushmfa.daemon.post import Host, Post
@@ -225,6 +226,7 @@ class Daemon:
             logins=self._logins,
             tickets=tickets,
             mutes=mutes,
+            offers=Offers(registry, mutes),
             notices=Notices(host, registry, post, clock),
             places=Places(
                 origin=config.web_origin,

@@ -1,5 +1,7 @@
 """Who is muted until when: rows on disk, the same in memory."""
 
+from collections.abc import Callable
+
 from pushmfa.daemon.clock import Clock
 from pushmfa.errors import LimitError
 from pushmfa.login.mute import UnlockState, decide_unlock, is_muted, mute_until
@@ -15,6 +17,8 @@ class Mutes:
         self._clock = clock
         self._until = {(user, uid): until for user, uid, until in store.load_mutes()}
         self._unlocks: dict[tuple[str, int], UnlockState] = {}
+        self.on_mute: Callable[[], None] = lambda: None
+        """Hears at once of every mute."""
 
     def until(self, account: Account) -> int | None:
         """Return the Unix second at which account's mute ends, None if not muted."""
@@ -32,6 +36,7 @@ class Mutes:
             return until, False
         # In memory first: it counts at once, also if the disk refuses it.
         self._until[account.name, account.uid] = until
+        self.on_mute()
         self._store.set_mute(account.name, account.uid, until)
         return until, True
 

@@ -5,7 +5,7 @@ it counts, but for a revocation, which counts at once even if the disk refuses i
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
@@ -38,6 +38,8 @@ class Registry:
         """How often the devices changed: the counter of the state epoch."""
         self._unwritten: list[tuple[str, EventRow]] = []
         self._seen: dict[DeviceId, tuple[int, int]] = {}
+        self.on_change: Callable[[], None] = lambda: None
+        """Hears at once of devices that were added, revoked or reported lost."""
         for row in store.load_devices():
             self._remember(_device_of(row))
         self._note_change()
@@ -82,6 +84,7 @@ class Registry:
         self._store.add_device(_row_of(device), event)
         self._remember(device)
         self._note_change()
+        self.on_change()
 
     def revoke(self, device: Device, actor_uid: int, now: Moment) -> Device:
         """Revoke device and return it as it is now."""
@@ -125,6 +128,7 @@ class Registry:
             if column == "revoked_at"
             else replace(device, lost_at=at)
         )
+        self.on_change()
         row = _event(device, event, actor_uid, at)
         try:
             self._store.set_device_time(column, at, row)
