@@ -21,6 +21,7 @@ from pushmfa.daemon.waiting import Live
 from pushmfa.errors import StoreError, VerificationError
 from pushmfa.login.attempt import Attempt, End, close
 from pushmfa.login.devices import Device
+from pushmfa.loop import end_if_out_of_memory
 from pushmfa.terms import Cause, Verdict
 
 log = logging.getLogger("pushmfa.logins")
@@ -85,9 +86,14 @@ class Endings:
             return
         try:
             self._audit.append(*(self._record(one.live, one.end) for one in ending))
-        except StoreError as error:
-            # What cannot be written did not happen (audit before success).
-            log.critical("the audit cannot be written: %s", error)
+        except Exception as error:
+            # What cannot be written did not happen (audit before success). Whatever it
+            # was: who waits for these would wait for ever, and all of them at once.
+            end_if_out_of_memory(error)
+            if isinstance(error, StoreError):
+                log.critical("the audit cannot be written: %s", error)
+            else:
+                log.exception("attempts ended by an error of ours")
             failed = End(Verdict.UNAVAILABLE, Cause.INTERNAL)
             ending = [replace(one, end=failed) for one in ending]
             for one in ending:
@@ -96,9 +102,10 @@ class Endings:
             self._tell(one.live, one.end)
 
     def _tell(self, live: Live, end: End) -> None:
-        self._on_end(live)
+        # Who waits first: nothing that follows may keep it from him.
         if not live.ended.done():
             live.ended.set_result(end)
+        self._on_end(live)
         if not self._untold:
             asyncio.get_running_loop().call_later(TELL_AFTER, self.tell_all)
         self._untold.append(live)
@@ -107,7 +114,12 @@ class Endings:
         """Tell the devices of all attempts that have ended, if they do not know yet."""
         untold, self._untold = self._untold, []
         for live in untold:
-            self._outcomes.tell(live)
+            try:
+                self._outcomes.tell(live)
+            except Exception as error:
+                # One card that stays must not keep those of everybody else open.
+                end_if_out_of_memory(error)
+                log.exception("the devices of an attempt were not told its end")
 
     # --- what nobody waits for ------------------------------------------------------
 
