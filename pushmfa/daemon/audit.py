@@ -6,8 +6,8 @@ shows. There is no number and no secret in any record.
 
 import json
 import logging
-from collections.abc import Sequence
-from typing import Annotated, Final
+from collections.abc import Callable, Sequence
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -21,6 +21,8 @@ from pushmfa.wire.codec import Message, encode, make_decoder
 from pushmfa.wire.payload import UnixTime
 
 log = logging.getLogger("pushmfa.audit")
+
+T = TypeVar("T")
 
 Schema = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -116,7 +118,27 @@ class Audit:
 
     def append(self, *records: Record) -> None:
         """Write records; they are on disk when this returns, else StoreError."""
-        self._write([*self._later, *records])
+        self.append_with(lambda rows: self._store.append_audit(*rows), *records)
+
+    def append_with(
+        self, change: Callable[[Sequence[AuditRow]], T], *records: Record
+    ) -> T:
+        """Write records with the change that they tell of; return what change does.
+
+        change writes the rows and itself as one change of the store: an act without
+        its row, or a row without its act, is on no disk. StoreError: there is neither.
+        """
+        rows, end = [], self.end
+        for record in (*self._later, *records):
+            raw, before = encode(record), end
+            end = ChainEnd(before.seq + 1, chain(before.hash, raw))
+            rows.append(AuditRow(end.seq, raw, before.hash, end.hash))
+        done = change(rows)
+        self.end, self._later = end, []
+        for row in rows:
+            # Every label in it is a stranger's.
+            log.info("%s", json_line(json.loads(row.record), is_compact=True))
+        return done
 
     def append_later(self, record: Record) -> None:
         """Keep record until the next `append`, or `flush`, writes it as well.
@@ -129,19 +151,7 @@ class Audit:
     def flush(self) -> None:
         """Write what is kept; StoreError, and then it is still kept."""
         if self._later:
-            self._write(self._later)
-
-    def _write(self, records: Sequence[Record]) -> None:
-        rows, end = [], self.end
-        for record in records:
-            raw, before = encode(record), end
-            end = ChainEnd(before.seq + 1, chain(before.hash, raw))
-            rows.append(AuditRow(end.seq, raw, before.hash, end.hash))
-        self._store.append_audit(*rows)
-        self.end, self._later = end, []
-        for row in rows:
-            # Every label in it is a stranger's.
-            log.info("%s", json_line(json.loads(row.record), is_compact=True))
+            self.append()
 
     def rows_after(self, seq: int, limit: int) -> list[AuditRow]:
         """Return the rows that follow row seq, oldest first; StoreError."""

@@ -186,18 +186,21 @@ async def approval_of(parts: Parts, call: Call, kind: Kind, text: str) -> Device
 
 def write_act(parts: Parts, call: Call, act: str, device: Device | None) -> None:
     """Write an administrative act to the audit; StoreError."""
-    parts.audit.append(
-        ActRecord(
-            schema=SCHEMA,
-            at=int(parts.clock.now().wall),
-            actor_uid=call.uid,
-            act=act,
-            user=call.account.name,
-            uid=call.account.uid,
-            device_id=device.device_id if device else None,
-            device_label=device.label if device else None,
-            attempt_id=None,
-        )
+    parts.audit.append(act_of(parts, call, act, device))
+
+
+def act_of(parts: Parts, call: Call, act: str, device: Device | None) -> ActRecord:
+    """Return the record of an administrative act."""
+    return ActRecord(
+        schema=SCHEMA,
+        at=int(parts.clock.now().wall),
+        actor_uid=call.uid,
+        act=act,
+        user=call.account.name,
+        uid=call.account.uid,
+        device_id=device.device_id if device else None,
+        device_label=device.label if device else None,
+        attempt_id=None,
     )
 
 
@@ -219,11 +222,22 @@ def write_state_act(parts: Parts, act: str, detail: str) -> None:
 def finish(
     parts: Parts, call: Call, act: str, device: Device, notice: NoticeKind
 ) -> control.Done:
-    """Tell the owner's devices what was done to device, write it down, and reply."""
+    """Tell the owner's devices what was taken from device, write it down, and reply.
+
+    For what counts even if the disk refuses it; else `Audit.append_with`, `tell_done`.
+    """
     # The owner first: what was done must be told even if the disk is full.
+    done = tell_done(parts, call, device, notice)
+    write_act(parts, call, act, device)
+    return done
+
+
+def tell_done(
+    parts: Parts, call: Call, device: Device, notice: NoticeKind
+) -> control.Done:
+    """Tell the owner's devices what was done to device, and return the reply."""
     by = "root" if call.uid == 0 else call.account.name
     parts.notices.tell(call.account, device, notice, by)
-    write_act(parts, call, act, device)
     return control.Done(user=call.account.name, device=info_of(device))
 
 

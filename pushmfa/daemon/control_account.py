@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from pushmfa.daemon.calls import Call, Parts, ask_to_end, need_approval, write_act
+from pushmfa.daemon.calls import (
+    Call,
+    Parts,
+    act_of,
+    ask_to_end,
+    need_approval,
+    write_act,
+)
 from pushmfa.login.attempt import End
 from pushmfa.login.authority import Permission
 from pushmfa.login.confirmation import confirm_text
@@ -56,8 +63,10 @@ async def unlock(parts: Parts, call: Call, request: Unlock) -> Unlocked:
         parts.mutes.count_unlock(call.account)
         text = f"End the mute of {call.account.name}: logins ask your devices again."
         await need_approval(parts, call, Kind.UNLOCK, text)
-    write_act(parts, call, "unlock", None)
-    was_muted = parts.mutes.end(call.account)
+    was_muted = parts.audit.append_with(
+        lambda audit: parts.mutes.end(call.account, audit),
+        act_of(parts, call, "unlock", None),
+    )
     parts.offers.end_all_of(call.account)
     end = End(Verdict.CANCELED, Cause.HANGUP)
     ended = parts.logins.end_all_of(call.account, end)

@@ -1,13 +1,17 @@
 """Devices, asked about over control.sock: list, revoke, rename, lost, test."""
 
+from dataclasses import replace
+
 from pushmfa.crypto.keys import fingerprint
 from pushmfa.daemon.calls import (
     Call,
     Parts,
+    act_of,
     ask_to_end,
     finish,
     info_of,
     need_approval,
+    tell_done,
 )
 from pushmfa.errors import UsageError
 from pushmfa.login.devices import Device, find_device
@@ -57,8 +61,13 @@ async def rename_device(
     await need_approval(parts, call, Kind.CONFIRM, f"Rename the device {shown}.")
     now = parts.clock.now()
     current = _current(parts, device)
-    renamed = parts.registry.rename(current, request.label, call.uid, now)
-    return finish(parts, call, "rename", renamed, NoticeKind.DEVICE_RENAMED)
+    renamed = parts.audit.append_with(
+        lambda audit: parts.registry.rename(
+            current, request.label, call.uid, now, audit
+        ),
+        act_of(parts, call, "rename", replace(current, label=request.label)),
+    )
+    return tell_done(parts, call, renamed, NoticeKind.DEVICE_RENAMED)
 
 
 async def report_lost(

@@ -6,7 +6,7 @@ enrollment ticket.
 
 import asyncio
 
-from pushmfa.daemon.calls import Call, Parts, approval_of, finish, write_act
+from pushmfa.daemon.calls import Call, Parts, act_of, approval_of, tell_done, write_act
 from pushmfa.daemon.enrollments import Offer
 from pushmfa.daemon.names import account_named
 from pushmfa.daemon.offers import WaitingOffer
@@ -36,8 +36,10 @@ async def make_ticket(
             "tickets are turned off on this host",
             hint='pushmfa.toml says [enroll] first_device = "root".',
         )
-    write_act(parts, call, "ticket", None)
-    ticket, expires_at = parts.tickets.make(call.account, parts.clock.now())
+    ticket, expires_at = parts.audit.append_with(
+        lambda audit: parts.tickets.make(call.account, parts.clock.now(), audit),
+        act_of(parts, call, "ticket", None),
+    )
     return control.Ticket(user=call.account.name, ticket=ticket, expires_at=expires_at)
 
 
@@ -58,13 +60,20 @@ async def enroll(parts: Parts, call: Call, request: control.Enroll) -> control.R
             hint="Nothing was enrolled. Run `pushmfa enroll` again for a new link;"
             " if it happens twice, somebody may be in between.",
         )
-    return finish(parts, call, "enroll", device, NoticeKind.DEVICE_ENROLLED)
+    return tell_done(parts, call, device, NoticeKind.DEVICE_ENROLLED)
 
 
 async def _enroll(
     parts: Parts, call: Call, request: control.Enroll, waiting: WaitingOffer
 ) -> Device | None:
     """Return the new device, None if the six digits are not right."""
+
+    def keep(device: Device) -> None:
+        parts.audit.append_with(
+            lambda audit: parts.registry.add(device, call.uid, audit),
+            act_of(parts, call, "enroll", device),
+        )
+
     offer = Offer(
         host=parts.host,
         places=parts.places,
@@ -87,7 +96,7 @@ async def _enroll(
         waiting.verify()
         if isinstance(waiting.authorization, ByTicket):
             _use_ticket(parts, call, waiting.authorization.digest)
-        return offer.confirm(typed, request.label, call.uid)
+        return offer.confirm(typed, request.label, keep)
 
 
 async def _verify_still_there(account: Account) -> None:

@@ -10,6 +10,7 @@ Each offer has a link of its own to the first relay, with the meeting mailbox op
 import asyncio
 import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
@@ -40,7 +41,6 @@ from pushmfa.errors import (
     MalformedError,
     NotReachableError,
     SealError,
-    StoreError,
     VerificationError,
 )
 from pushmfa.link.link import Link, OpenMailbox
@@ -176,10 +176,13 @@ class Offer:
                 hint="Run `pushmfa enroll` again for a new link.",
             ) from error
 
-    def confirm(self, typed: str, label: str | None, actor_uid: int) -> Device | None:
+    def confirm(
+        self, typed: str, label: str | None, keep: Callable[[Device], None]
+    ) -> Device | None:
         """Return the new device, None if the six digits are not right; one try.
 
-        ExpiredError, RefusedError; StoreError if the device cannot be kept.
+        keep makes it active; what it raises, the device hears as canceled.
+        ExpiredError, RefusedError.
         """
         claim = self._state.claim
         if claim is None:
@@ -199,8 +202,8 @@ class Offer:
         if label is not None:
             device = replace(device, label=label)
         try:
-            self._registry.add(device, actor_uid)
-        except StoreError:
+            keep(device)
+        except BaseException:
             self._tell_done(EnrollResult.CANCELED)
             raise
         self._tell_done(EnrollResult.ACTIVE)

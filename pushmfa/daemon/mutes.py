@@ -1,12 +1,12 @@
 """Who is muted until when: rows on disk, the same in memory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pushmfa.daemon.clock import Clock
 from pushmfa.errors import LimitError
 from pushmfa.login.mute import UnlockState, decide_unlock, is_muted, mute_until
 from pushmfa.login.policy import Account
-from pushmfa.store.host_rows import HostStore
+from pushmfa.store.host_rows import AuditRow, HostStore
 
 
 class Mutes:
@@ -40,10 +40,13 @@ class Mutes:
         self._store.set_mute(account.name, account.uid, until)
         return until, True
 
-    def end(self, account: Account) -> bool:
-        """End account's mute; return whether there was one. StoreError."""
+    def end(self, account: Account, audit: Sequence[AuditRow] = ()) -> bool:
+        """End account's mute; return whether there was one. StoreError.
+
+        The rows of the audit are written with it.
+        """
         was_muted = self.until(account) is not None
-        self._store.end_mute(account.name, account.uid)
+        self._store.end_mute(account.name, account.uid, audit)
         self._until.pop((account.name, account.uid), None)
         return was_muted
 

@@ -5,7 +5,7 @@ it counts, but for a revocation, which counts at once even if the disk refuses i
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +14,7 @@ from pushmfa.errors import StoreError
 from pushmfa.login.devices import Device
 from pushmfa.login.moment import Moment
 from pushmfa.login.policy import Account
-from pushmfa.store.host_rows import DeviceRow, EventRow, HostStore
+from pushmfa.store.host_rows import AuditRow, DeviceRow, EventRow, HostStore
 from pushmfa.terms import (
     DeviceId,
     DeviceKind,
@@ -42,7 +42,9 @@ class Registry:
         """Hears at once of devices that were added, revoked or reported lost."""
         for row in store.load_devices():
             self._remember(_device_of(row))
-        self._note_change()
+        host = store.load_host()
+        if host is not None:
+            self.counter = host.epoch
 
     def devices_of(self, account: Account) -> tuple[Device, ...]:
         """Return all devices of account, oldest first.
@@ -78,12 +80,17 @@ class Registry:
         """Return every device."""
         return tuple(self._devices.values())
 
-    def add(self, device: Device, actor_uid: int) -> None:
-        """Add an enrolled device; StoreError if it cannot be kept."""
+    def add(
+        self, device: Device, actor_uid: int, audit: Sequence[AuditRow] = ()
+    ) -> None:
+        """Add an enrolled device, with its rows of the audit.
+
+        StoreError if it cannot be kept.
+        """
         event = _event(device, "enrolled", actor_uid, device.enrolled_at, device.label)
-        self._store.add_device(_row_of(device), event)
+        # Nothing can fail after this: whoever asked must not hear of a failure then.
+        self.counter = self._store.add_device(_row_of(device), event, audit)
         self._remember(device)
-        self._note_change()
         self.on_change()
 
     def revoke(self, device: Device, actor_uid: int, now: Moment) -> Device:
@@ -94,11 +101,18 @@ class Registry:
         """Mute device and return it as it is now."""
         return self._end(device, "lost_at", "lost", actor_uid, now)
 
-    def rename(self, device: Device, label: str, actor_uid: int, now: Moment) -> Device:
-        """Give device another label and return it as it is now."""
+    def rename(
+        self,
+        device: Device,
+        label: str,
+        actor_uid: int,
+        now: Moment,
+        audit: Sequence[AuditRow] = (),
+    ) -> Device:
+        """Give device another label and return it as it is now; StoreError."""
         detail = f"{device.label} -> {label}"
         event = _event(device, "renamed", actor_uid, int(now.wall), detail)
-        self._store.set_device_label(label, event)
+        self._store.set_device_label(label, event, audit)
         return self._replace(replace(device, label=label))
 
     def note_answer(self, device: Device, counter: int, now: Moment) -> None:
@@ -131,12 +145,11 @@ class Registry:
         self.on_change()
         row = _event(device, event, actor_uid, at)
         try:
-            self._store.set_device_time(column, at, row)
+            self.counter = self._store.set_device_time(column, at, row)
         except StoreError:
             # It holds in memory; a restart would make the device active again.
             self._unwritten.append((column, row))
             raise
-        self._note_change()
         return ended
 
     def count_unwritten(self) -> int:
@@ -147,19 +160,14 @@ class Registry:
         """Write what the disk refused before; StoreError if it does so again."""
         while self._unwritten:
             column, row = self._unwritten[0]
-            self._store.set_device_time(column, row.at, row)
+            self.counter = self._store.set_device_time(column, row.at, row)
             del self._unwritten[0]
-            self._note_change()
 
     def note_seen(self, counter: int) -> None:
         """Note what a device proved to have seen: later starts refuse, too."""
         # If the disk refuses it, the next answer of that device says it again.
         with suppress(StoreError):
             self._store.note_seen(counter)
-
-    def _note_change(self) -> None:
-        row = self._store.load_host()
-        self.counter = row.epoch if row else 0
 
     def _replace(self, device: Device) -> Device:
         self._devices[device.device_id] = device

@@ -8,12 +8,13 @@ login. 80 bits, one host, 24 hours; on disk is only a digest.
 import hashlib
 import re
 import secrets
+from collections.abc import Sequence
 from typing import Final
 
 from pushmfa.errors import RefusedError
 from pushmfa.login.moment import Moment
 from pushmfa.login.policy import Account
-from pushmfa.store.host_rows import HostStore, TicketRow
+from pushmfa.store.host_rows import AuditRow, HostStore, TicketRow
 
 LIFETIME: Final = 86_400
 """Seconds from making to the last use."""
@@ -32,8 +33,13 @@ class Tickets:
     def __init__(self, store: HostStore) -> None:
         self._store = store
 
-    def make(self, account: Account, now: Moment) -> tuple[str, int]:
-        """Return a new ticket for account and when it expires; older ones are void."""
+    def make(
+        self, account: Account, now: Moment, audit: Sequence[AuditRow] = ()
+    ) -> tuple[str, int]:
+        """Return a new ticket for account and when it expires; older ones are void.
+
+        The rows of the audit are written with it; StoreError.
+        """
         symbols = "".join(secrets.choice(_ALPHABET) for _ in range(16))
         ticket = "B-" + "-".join(symbols[i : i + 4] for i in range(0, 16, 4))
         expires_at = int(now.wall) + LIFETIME
@@ -46,7 +52,8 @@ class Tickets:
                 expires_at=expires_at,
                 admitted_at=None,
                 enrolled_at=None,
-            )
+            ),
+            audit,
         )
         return ticket, expires_at
 

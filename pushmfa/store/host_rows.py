@@ -160,19 +160,26 @@ class HostStore:
     def _registry_digest(self) -> bytes:
         return registry_digest(self.load_devices())
 
-    def _change_devices(self, work: Callable[[], None], *, is_factor: bool) -> None:
-        """Do work, raise the epoch if it changed factors, and renew the digest."""
+    def _change_devices(self, work: Callable[[], None], *, is_factor: bool) -> int:
+        """Do work, raise the epoch if it changed factors, and renew the digest.
 
-        def whole() -> None:
+        Returns the epoch (0 if the state was never bound to a host): with the change,
+        since what is on the disk must not look as if it had failed.
+        """
+
+        def whole() -> int:
             work()
             self._database.execute(
                 "UPDATE host SET registry = ?, epoch = min(epoch + ?, ?)",
                 (self._registry_digest(), int(is_factor), MAX_EPOCH),
             )
+            row = self._database.query_one("SELECT epoch FROM host")
+            return int(row[0]) if row else 0
 
         self._database.verify_in_place()
-        self._database.change(whole)
+        epoch = self._database.change(whole)
         self.after_change()
+        return epoch
 
     # --- devices ---
 
@@ -184,17 +191,23 @@ class HostStore:
         )
         return [DeviceRow(*row) for row in rows]
 
-    def add_device(self, row: DeviceRow, event: EventRow) -> None:
-        """Write a new device and its first event."""
+    def add_device(
+        self, row: DeviceRow, event: EventRow, audit: Sequence[AuditRow] = ()
+    ) -> int:
+        """Write a new device, its first event and the next rows of the audit.
+
+        All of it or nothing; returns the epoch, as whatever changes devices does.
+        """
         marks = ", ".join("?" * len(row))
 
         def work() -> None:
             self._database.execute(f"INSERT INTO devices VALUES ({marks})", row)  # noqa: S608  only question marks
             self._add_event(event)
+            self._add_audit(audit)
 
-        self._change_devices(work, is_factor=True)
+        return self._change_devices(work, is_factor=True)
 
-    def set_device_time(self, column: str, at: int, event: EventRow) -> None:
+    def set_device_time(self, column: str, at: int, event: EventRow) -> int:
         """Set lost_at or revoked_at of event's device, once, with its event."""
         if column not in ("lost_at", "revoked_at"):
             raise ValueError(column)
@@ -208,10 +221,12 @@ class HostStore:
                 raise StoreError("the device has that state already")
             self._add_event(event)
 
-        self._change_devices(work, is_factor=True)
+        return self._change_devices(work, is_factor=True)
 
-    def set_device_label(self, label: str, event: EventRow) -> None:
-        """Rename event's device, with its event."""
+    def set_device_label(
+        self, label: str, event: EventRow, audit: Sequence[AuditRow] = ()
+    ) -> None:
+        """Rename event's device, with its event and the next rows of the audit."""
 
         def work() -> None:
             self._database.execute(
@@ -219,6 +234,7 @@ class HostStore:
                 (label, event.device_id),
             )
             self._add_event(event)
+            self._add_audit(audit)
 
         self._change_devices(work, is_factor=False)
 
@@ -253,13 +269,15 @@ class HostStore:
 
     # --- tickets ---
 
-    def add_ticket(self, row: TicketRow) -> None:
-        """Write a new ticket in place of the account's older ones."""
+    def add_ticket(self, row: TicketRow, audit: Sequence[AuditRow] = ()) -> None:
+        """Write a new ticket in place of the account's older ones, and audit rows."""
 
         def work() -> None:
             self._database.execute("DELETE FROM tickets WHERE uid = ?", (row.uid,))
             self._database.execute("INSERT INTO tickets VALUES (?,?,?,?,?,?,?)", row)
+            self._add_audit(audit)
 
+        self._database.verify_in_place()
         self._database.change(work)
 
     def find_ticket(self, digest: bytes) -> TicketRow | None:
@@ -295,11 +313,14 @@ class HostStore:
         self._database.verify_in_place()
 
         def work() -> None:
-            for row in rows:
-                self._database.execute("INSERT INTO audit VALUES (?, ?, ?, ?)", row)
+            self._add_audit(rows)
 
         # One row is a change by itself, with half the statements.
         work() if len(rows) == 1 else self._database.change(work)
+
+    def _add_audit(self, rows: Sequence[AuditRow]) -> None:
+        for row in rows:
+            self._database.execute("INSERT INTO audit VALUES (?, ?, ?, ?)", row)
 
     def last_audit(self) -> AuditRow | None:
         """Return the newest row of the audit."""
@@ -337,11 +358,17 @@ class HostStore:
             "INSERT OR REPLACE INTO mutes VALUES (?, ?, ?)", (user, uid, until)
         )
 
-    def end_mute(self, user: str, uid: int) -> None:
-        """End the mute of an account; without one nothing happens."""
-        self._database.execute(
-            "DELETE FROM mutes WHERE user = ? AND uid = ?", (user, uid)
-        )
+    def end_mute(self, user: str, uid: int, audit: Sequence[AuditRow] = ()) -> None:
+        """End the mute of an account, if there is one, and write audit rows."""
+
+        def work() -> None:
+            self._database.execute(
+                "DELETE FROM mutes WHERE user = ? AND uid = ?", (user, uid)
+            )
+            self._add_audit(audit)
+
+        self._database.verify_in_place()
+        self._database.change(work)
 
 
 def registry_digest(devices: Iterable[DeviceRow]) -> bytes:

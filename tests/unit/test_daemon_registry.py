@@ -17,7 +17,7 @@ from pushmfa.login.attempt import Attempt, End
 from pushmfa.login.devices import Device
 from pushmfa.login.moment import Moment
 from pushmfa.login.policy import Account
-from pushmfa.store.host_rows import HostStore
+from pushmfa.store.host_rows import HostRow, HostStore
 from pushmfa.terms import (
     AttemptId,
     Cause,
@@ -133,6 +133,20 @@ def test_a_revocation_counts_even_if_the_disk_refuses_it(
     registry.write_again()
     assert registry.count_unwritten() == 0
     assert Registry(store).active_devices_of(ALICE) == ()
+
+
+def test_the_epoch_counts_every_change_of_who_may_approve(store: HostStore) -> None:
+    store.save_host(HostRow(b"h" * 32, None, epoch=1, seen=0))
+    registry = Registry(store)
+    assert registry.counter == 1
+    registry.add(device(b"a"), 0)
+    assert (registry.counter, Registry(store).counter) == (2, 2)
+    lost = registry.report_lost(device(b"a"), 0, NOW)
+    assert (registry.counter, Registry(store).counter) == (3, 3)
+    registry.revoke(lost, 0, NOW)
+    assert (registry.counter, Registry(store).counter) == (4, 4)
+    registry.rename(device(b"a"), "Mine", 0, NOW)
+    assert (registry.counter, Registry(store).counter) == (4, 4)
 
 
 def test_a_row_that_makes_no_sense_stops_the_start(store: HostStore) -> None:
