@@ -120,7 +120,8 @@ def restore(
     """Put a backup in the place of the state of this host.
 
     Devices that were revoked after the backup was made are active again: they are
-    shown. What was there before is kept in a folder beside it.
+    shown. Enrollment tickets are void. What was there before is kept in a folder
+    beside it, with its keys. If it is killed: run it again.
     """
     from pushmfa.daemon import rescue
 
@@ -146,7 +147,7 @@ def adopt(context: click.Context, yes: bool, as_json: bool) -> int:
     """Go on with this state, on this machine.
 
     After a move to another machine, or after a snapshot or an old copy was put back.
-    The devices that are active then are shown first.
+    The devices that are active then are shown first. Enrollment tickets are void.
     """
     from pushmfa.daemon import rescue
 
@@ -168,7 +169,8 @@ def adopt(context: click.Context, yes: bool, as_json: bool) -> int:
 def reset(context: click.Context, yes: bool, as_json: bool) -> int:
     """Become a new host: forget all devices, and the keys.
 
-    For a copy of a machine whose original goes on. Everybody enrolls again.
+    For a copy of a machine whose original goes on. Everybody enrolls again. The old
+    database is kept in a folder beside it, the keys are not.
     """
     from pushmfa.daemon import rescue
 
@@ -197,6 +199,7 @@ def repair(context: click.Context, yes: bool, as_json: bool) -> int:
 
     If the devices cannot be read they are taken from the last automatic copy. The
     damaged file is kept. What is missing of the audit stays visible as a gap.
+    Enrollment tickets are void.
     """
     from pushmfa.daemon import rescue
 
@@ -276,7 +279,8 @@ def _print(command: str, done: "Rescued", as_json: bool) -> None:
         output.say("Nothing is damaged, and nothing was changed.")
         return
     if done.is_from_copy:
-        output.say("The devices are those of the last automatic copy.")
+        output.say("The devices are those of the last automatic copy: who was revoked")
+        output.say("after it was written is active again. Revoke what should not be.")
     if done.lost_rows:
         rows = ", ".join(done.lost_rows)
         output.say(f"Rows of the audit that are lost: {rows}.")
@@ -287,6 +291,7 @@ def _print(command: str, done: "Rescued", as_json: bool) -> None:
     else:
         output.say("Done. These devices can approve:")
         _print_devices(done.devices, err=False)
+        output.say("Enrollment tickets that were made before are void.")
     if command == "host restore":
         output.say("Who was revoked after the backup was made is in this list: revoke")
         output.say("again what should not be. If the old machine still runs, stop it.")

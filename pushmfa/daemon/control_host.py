@@ -3,12 +3,14 @@
 import asyncio
 import hashlib
 import secrets
+import threading
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from pushmfa.daemon.backups import Head, Keys, head_line
 from pushmfa.daemon.calls import Exchange, Parts, write_state_act
 from pushmfa.daemon.identity import FILE_NAME, MAX_FILE
+from pushmfa.daemon.swap import UNFINISHED_BACKUP
 from pushmfa.errors import StoreError
 from pushmfa.store.failures import translated
 from pushmfa.store.files import load_private
@@ -16,17 +18,15 @@ from pushmfa.store.host_copy import copy_whole
 from pushmfa.terms import VERSION, Digest
 from pushmfa.wire.control_host import BackupBytes, BackupDone, BackupPiece
 
-UNFINISHED: Final = "backup-*.tmp"
-"""Copies that a backup is sent from; none is left when the daemon starts."""
-
 
 async def back_up(parts: Parts, exchange: Exchange) -> BackupDone:
     """Stream keys and database to the caller, who is root."""
     folder = parts.database.parent
-    copy = folder / UNFINISHED.replace("*", secrets.token_hex(8))
+    copy = folder / UNFINISHED_BACKUP.replace("*", secrets.token_hex(8))
+    is_over = threading.Event()
     write_state_act(parts, "backup", "a backup was made, with the private keys")
     try:
-        await asyncio.to_thread(copy_whole, parts.database, copy)
+        await asyncio.to_thread(_copy, parts.database, copy, is_over)
         digest = await asyncio.to_thread(_digest_of, copy)
         with translated(copy):
             size = copy.stat().st_size
@@ -34,7 +34,19 @@ async def back_up(parts: Parts, exchange: Exchange) -> BackupDone:
             with copy.open("rb") as database:
                 return await _send(exchange, head_line(head), database)
     finally:
+        # Whoever asked may be gone before the copy is made: then its maker removes it.
+        is_over.set()
         copy.unlink(missing_ok=True)
+
+
+def _copy(path: Path, copy: Path, is_over: threading.Event) -> None:
+    """Write a copy of the database at path, unless nobody wants it any more."""
+    try:
+        if not is_over.is_set():
+            copy_whole(path, copy)
+    finally:
+        if is_over.is_set():
+            copy.unlink(missing_ok=True)
 
 
 def _head(parts: Parts, folder: Path, size: int, digest: bytes) -> Head:

@@ -13,7 +13,6 @@ from pushmfa.daemon.audit import Audit
 from pushmfa.daemon.calls import Parts
 from pushmfa.daemon.clock import Clock
 from pushmfa.daemon.control_commands import Commands
-from pushmfa.daemon.control_host import UNFINISHED
 from pushmfa.daemon.control_server import ControlServer
 from pushmfa.daemon.front import Front
 from pushmfa.daemon.health import Health
@@ -31,6 +30,7 @@ from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.serving import serve
 from pushmfa.daemon.sockets import Listeners, give_up_root, open_listeners
 from pushmfa.daemon.state import COPY_NAME, Place, State
+from pushmfa.daemon.swap import sweep
 from pushmfa.daemon.threads import Threads
 from pushmfa.daemon.tickets import Tickets
 from pushmfa.errors import StoreError
@@ -89,7 +89,10 @@ async def _serve_until_told(
         daemon = Daemon(config, host, store, listeners, Clock(), health)
         await daemon.serve(stop)
 
-    place = Place(config.paths.state, name, read_machine())
+    def place() -> Place:
+        # A machine may get its id after the start, early at boot.
+        return Place(config.paths.state, name, read_machine())
+
     await serve(place, listeners, stop, run_daemon)
 
 
@@ -172,10 +175,13 @@ class Daemon:
         store.after_change = health.copy_registry
         health.probe = store.probe
         health.copy = lambda: store.copy_registry(copy)
-        if not copy.exists():
+        # Also what changed just before something was killed.
+        if not store.is_copied(copy):
             health.copy_registry()
-        for left in store.path.parent.glob(UNFINISHED):
-            left.unlink(missing_ok=True)
+        try:
+            sweep(store.path.parent)
+        except StoreError as error:
+            log.warning("what was left unfinished cannot be removed: %s", error)
         health.refill()
 
     def _build(self) -> None:

@@ -1,39 +1,40 @@
 """`pushmfa host adopt | reset | restore | repair`: with the lock of the state held.
 
-Nothing is thrown away but the keys of a host that is no more: what was there before
-goes into a folder beside it.
+Nothing is thrown away but the keys of a host that is no more, and tickets: what was
+there before goes into a folder beside it. Killed at any step, a command leaves the host
+as it was, or as it will be, or refusing (`swap`).
 """
 
-import os
-import time
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from pushmfa.daemon.audit import SCHEMA, Audit, StateRecord
 from pushmfa.daemon.backups import Backup
-from pushmfa.daemon.identity import FILE_NAME
+from pushmfa.daemon.identity import FILE_NAME, load_host
 from pushmfa.daemon.registry import Registry
 from pushmfa.daemon.state import (
     COPY_NAME,
     DAMAGED_NAME,
     DATABASE_NAME,
     Place,
-    State,
     open_unjudged,
 )
-from pushmfa.daemon.trouble import TroubleError, lost_database
-from pushmfa.errors import DamagedError, StoreError, UsageError
+from pushmfa.daemon.swap import (
+    NEW_DATABASE,
+    NEW_STATE,
+    exchange,
+    exchange_database,
+    new_folder,
+    sweep,
+    take_away,
+)
+from pushmfa.daemon.trouble import TroubleError, lost_database, lost_keys, mixed
+from pushmfa.errors import DamagedError, StoreError, UnwritableError, UsageError
 from pushmfa.login.devices import Device
 from pushmfa.login.epoch import above
-from pushmfa.store.failures import translated
 from pushmfa.store.files import make_private_folder, save_private
-from pushmfa.store.host_rows import HostRow
-from pushmfa.store.salvage import is_whole, salvage, write_new
-
-_DATABASE: Final = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
-_NEW: Final = "pushmfa.db.new"
+from pushmfa.store.host_rows import HostRow, HostStore
+from pushmfa.store.salvage import Salvage, counted_in, is_whole, salvage, write_new
 
 
 @dataclass(frozen=True)
@@ -53,42 +54,57 @@ class Rescued:
 
 def active_devices(place: Place) -> tuple[Device, ...]:
     """Return the devices that would be active if this state is adopted."""
+    _verify_there(place)
     state = open_unjudged(place)
     try:
-        return _active(state)
+        return _active(state.store)
     finally:
         state.store.close()
 
 
 def adopt(place: Place, wall: float) -> Rescued:
     """Bind the state to this machine, and go above every epoch that was seen."""
+    _verify_there(place)
     return _finish(place, 0, wall, "adopt", "adopted on this machine, as it is")
 
 
 def restore(place: Place, backup: Backup, wall: float) -> Rescued:
-    """Put a backup in the place of the state; if that fails, put back what was."""
-    known = _known_epoch(place)
-    kept = _keep(place, "restore", wall, (*_DATABASE, COPY_NAME, FILE_NAME))
-    made = f"from a backup of {int(backup.head.made_at)}"
+    """Put a backup in the place of the state; if that fails nothing is changed.
+
+    UsageError if no whole state is in the backup.
+    """
+    folder = place.folder
+    known = max(_known_epoch(place), counted_in(folder / COPY_NAME))
+    sweep(folder)
+    new = folder / NEW_STATE
+    make_private_folder(new)
     try:
-        save_private(place.folder / FILE_NAME, bytes(backup.head.keys))
-        save_private(place.folder / DATABASE_NAME, backup.database)
-        with suppress(FileNotFoundError):
-            (place.folder / DAMAGED_NAME).rename(kept / DAMAGED_NAME)
-        done = _finish(place, known, wall, "restore", made)
-    except BaseException:
-        _put_back(place, kept)
-        raise
-    return Rescued(done.devices, done.epoch, kept)
+        save_private(new / FILE_NAME, bytes(backup.head.keys))
+        save_private(new / DATABASE_NAME, backup.database)
+        # All of it beforehand: half of a restored state must never be in place.
+        detail = f"from a backup of {int(backup.head.made_at)}"
+        ready = place._replace(folder=new)
+        done = _finish(ready, known, wall, "restore", detail, is_moved=True)
+        kept = new_folder(folder, "restore", wall)
+        exchange(folder, new, kept)
+    except TroubleError as error:
+        if isinstance(error.__cause__, UnwritableError):
+            # Not the backup's fault.
+            raise
+        raise UsageError(
+            f"the state in this backup is of no use: {error.trouble.what}",
+            hint="Nothing was changed. Take an older backup.",
+        ) from error
+    finally:
+        sweep(folder)
+    return replace(done, kept=kept)
 
 
 def reset(place: Place, wall: float) -> Rescued:
     """Forget everything: the next start makes a new host without devices."""
-    names = (*_DATABASE, COPY_NAME, DAMAGED_NAME)
-    kept = _keep(place, "reset", wall, names)
-    with translated(place.folder):
-        # On a copy of a host: nobody may go on as the other one.
-        (place.folder / FILE_NAME).unlink(missing_ok=True)
+    sweep(place.folder)
+    kept = new_folder(place.folder, "reset", wall)
+    take_away(place.folder, kept)
     return Rescued((), 0, kept)
 
 
@@ -106,62 +122,95 @@ def repair(place: Place, wall: float) -> Rescued:
         )
     if not (folder / DAMAGED_NAME).exists() and _is_whole(place):
         return Rescued(active_devices(place), is_changed=False)
+    sweep(folder)
     found = salvage(folder / DATABASE_NAME, folder / COPY_NAME)
-    write_new(folder / _NEW, found)
-    kept = _keep(place, "repair", wall, (*_DATABASE, DAMAGED_NAME))
-    with translated(folder):
-        os.replace(folder / _NEW, folder / DATABASE_NAME)
+    _verify_own(place, found)
+    try:
+        done = _rebuild(folder, found, wall)
+        kept = new_folder(folder, "repair", wall)
+        exchange_database(folder, kept)
+    finally:
+        sweep(folder)
+    return replace(done, kept=kept)
+
+
+# --------------------------------------------------------------------------------------
+
+
+def _finish(
+    place: Place,
+    known: int,
+    wall: float,
+    act: str,
+    detail: str,
+    *,
+    is_moved: bool = False,
+) -> Rescued:
+    """Bind the state at place to this machine; is_moved: it is one file then."""
+    state = open_unjudged(place)
+    store = state.store
+    try:
+        row = HostRow(state.host.host_id, place.machine, epoch=known, seen=0)
+        done = _take_over(store, row, wall, act, detail)
+        store.copy_registry(place.folder / COPY_NAME)
+        if is_moved:
+            store.gather()
+        return done
+    finally:
+        store.close()
+
+
+def _rebuild(folder: Path, found: Salvage, wall: float) -> Rescued:
+    """Make a new database, and the automatic copy, of what was found."""
     gaps = tuple(found.gaps())
     source = "the automatic copy" if found.is_from_copy else "the damaged file"
     lost = f"rows of the audit lost: {', '.join(gaps)}" if gaps else ""
     if not found.audit:
         lost = "the whole audit before this row is lost"
     detail = f"repaired; devices from {source}; {lost or 'no row in between is lost'}"
-    state = open_unjudged(place)
+    write_new(folder / NEW_DATABASE, found)
+    store = HostStore.open(folder / NEW_DATABASE)
     try:
-        _write(state, "repair", detail, wall)
-        row = state.store.load_host()
-        epoch = row.epoch if row else 0
-        state.store.copy_registry(folder / COPY_NAME)
-        return Rescued(_active(state), epoch, kept, gaps, found.is_from_copy)
+        row = store.load_host()
+        if row is None:
+            raise DamagedError("the new database is of no host", hint="Try again.")
+        # The same machine as before: a repair adopts nothing.
+        row = row._replace(epoch=found.counted)
+        done = _take_over(store, row, wall, "repair", detail)
+        store.copy_registry(folder / COPY_NAME)
+        store.gather()
     finally:
-        state.store.close()
+        store.close()
+    return replace(done, lost_rows=gaps, is_from_copy=found.is_from_copy)
 
 
-# --------------------------------------------------------------------------------------
+def _take_over(
+    store: HostStore, row: HostRow, wall: float, act: str, detail: str
+) -> Rescued:
+    """Have the state be row's, above its epoch and all that this state knows.
 
-
-def _finish(place: Place, known: int, wall: float, act: str, detail: str) -> Rescued:
-    state = open_unjudged(place)
-    try:
-        old = state.store.load_host()
-        counted = max(known, old.epoch, old.seen) if old else known
-        epoch = above(counted, wall)
-        host_id = state.host.host_id
-        state.store.save_host(HostRow(host_id, place.machine, epoch=epoch, seen=0))
-        _write(state, act, detail, wall)
-        state.store.copy_registry(place.folder / COPY_NAME)
-        return Rescued(_active(state), epoch)
-    finally:
-        state.store.close()
-
-
-def _write(state: State, act: str, detail: str, wall: float) -> None:
-    row = state.store.load_host()
+    The state may be an older one than the last that devices have seen, however it
+    came here: their answers must not say so from now on.
+    """
+    old = store.load_host()
+    counted = max(row.epoch, old.epoch, old.seen) if old else row.epoch
+    epoch = above(counted, wall)
     record = StateRecord(
         schema=SCHEMA,
         at=int(wall),
         act=act,
         detail=detail,
-        epoch=row.epoch if row else 0,
+        epoch=epoch,
         seen=None,
         device_id=None,
     )
-    Audit(state.store).append(record)
+    bound = row._replace(epoch=epoch, seen=0)
+    store.take_over(bound, lambda: Audit(store).append(record))
+    return Rescued(_active(store), epoch)
 
 
-def _active(state: State) -> tuple[Device, ...]:
-    devices = Registry(state.store).all_devices()
+def _active(store: HostStore) -> tuple[Device, ...]:
+    devices = Registry(store).all_devices()
     return tuple(device for device in devices if device.is_active())
 
 
@@ -195,23 +244,23 @@ def _is_whole(place: Place) -> bool:
         state.store.close()
 
 
-def _keep(place: Place, act: str, wall: float, names: tuple[str, ...]) -> Path:
-    """Move files of the state into a new folder beside them, and return it."""
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(wall))
-    folder = place.folder / f"before-{act}-{stamp}"
-    with translated(folder):
-        if folder.exists():
-            raise UsageError(f"{folder} is there already", hint="Wait a second.")
-    make_private_folder(folder)
-    for name in names:
-        with translated(folder), suppress(FileNotFoundError):
-            os.replace(place.folder / name, folder / name)
-    return folder
+def _verify_there(place: Place) -> None:
+    """Return if something is there: to look at nothing would make a new host."""
+    folder = place.folder
+    if not any((folder / name).exists() for name in (FILE_NAME, DATABASE_NAME)):
+        raise UsageError(
+            f"no state of a host is in {folder}",
+            hint="Put back a backup: pushmfa host restore FILE; without one the start"
+            " of the daemon makes a new host.",
+        )
 
 
-def _put_back(place: Place, kept: Path) -> None:
-    for name in (*_DATABASE, FILE_NAME):
-        (place.folder / name).unlink(missing_ok=True)
-    for path in kept.iterdir():
-        path.rename(place.folder / path.name)
-    kept.rmdir()
+def _verify_own(place: Place, found: Salvage) -> None:
+    """Return if what was found is of the host whose keys are here."""
+    path = place.folder / FILE_NAME
+    try:
+        host = load_host(place.folder, place.name)
+    except DamagedError as error:
+        raise TroubleError(lost_keys(path, "is damaged")) from error
+    if found.host_id != host.host_id:
+        raise TroubleError(mixed(path))

@@ -26,17 +26,20 @@ Run = Callable[[State, Health], Awaitable[None]]
 
 
 async def serve(
-    place: Place, listeners: Listeners, stop: asyncio.Event, run: Run
+    find_place: Callable[[], Place],
+    listeners: Listeners,
+    stop: asyncio.Event,
+    run: Run,
 ) -> None:
-    """Serve until stop is set.
+    """Serve until stop is set; find_place is asked before each look at the state.
 
     StoreError for a state that others may read, or of a newer release; UsageError if
     somebody else uses it.
     """
     while not stop.is_set():
-        found = await _serve_state(place, run)
+        found = await _serve_state(find_place(), run)
         if found is not None:
-            await _refuse(place, listeners, stop, found)
+            await _refuse(find_place, listeners, stop, found)
 
 
 async def _serve_state(place: Place, run: Run) -> Trouble | None:
@@ -60,12 +63,18 @@ async def _serve_state(place: Place, run: Run) -> Trouble | None:
 
 
 async def _refuse(
-    place: Place, listeners: Listeners, stop: asyncio.Event, found: Trouble
+    find_place: Callable[[], Place],
+    listeners: Listeners,
+    stop: asyncio.Event,
+    found: Trouble,
 ) -> None:
     """Say what was found until it is over, or something else is wrong."""
     # Without the lock: `pushmfa host` can set it right meanwhile.
     refusing = Refusing(
-        listeners, found, lambda: not _is_still(found, place), _keys_of(place)
+        listeners,
+        found,
+        lambda: not _is_still(found, find_place()),
+        _keys_of(find_place()),
     )
     await refusing.serve(stop)
 

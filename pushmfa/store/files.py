@@ -88,7 +88,7 @@ def save_private(path: Path, content: bytes) -> None:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise _failure("cannot write", path, error) from error
 
@@ -97,7 +97,7 @@ def remove_private(path: Path) -> None:
     """Remove path if it is there; StoreError if it cannot be."""
     try:
         path.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise _failure("cannot remove", path, error) from error
 
@@ -146,6 +146,18 @@ def try_lock(path: Path) -> int | None:
     return descriptor
 
 
+def sync_folder(path: Path) -> None:
+    """Bring the names in a folder to the disk; OSError.
+
+    Without it a new name may be lost with the power, and the keys with it.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _write_new(path: Path, content: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(path, flags, PRIVATE_FILE)
@@ -155,15 +167,6 @@ def _write_new(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    # Without it the new name may be lost with the power, and the keys with it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check_private(path: Path, found: os.stat_result, mode: str) -> None:

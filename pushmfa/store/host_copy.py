@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from pushmfa.store.database import Database, open_database
@@ -27,10 +27,28 @@ def copy_registry(source: Database, target: Path) -> None:
                 put_rows(copy, table, rows)
         # One file, without a log beside it.
         copy.query("PRAGMA journal_mode=DELETE")
+    except BaseException:
+        # On a full disk what was begun would take the last room.
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
     finally:
         copy.close()
     with translated(target):
         os.replace(unfinished, target)
+
+
+def is_copy(source: Database, target: Path) -> bool:
+    """Whether target was written after the last change of a device in source."""
+    told = "SELECT host_id, machine, epoch, registry FROM host"
+    if not target.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(target)) as copy:
+            row = copy.execute(told).fetchone()
+    except sqlite3.Error:
+        return False
+    return bool(row == source.query_one(told))
 
 
 def copy_whole(path: Path, target: Path) -> None:

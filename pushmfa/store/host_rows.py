@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from pushmfa.errors import DamagedError, StoreError
 from pushmfa.store.database import Database, MakeRoom, open_database
-from pushmfa.store.host_copy import copy_registry
+from pushmfa.store.host_copy import copy_registry, is_copy
 from pushmfa.store.host_schema import MIGRATIONS, REGISTRY_TABLES
 from pushmfa.terms import MAX_EPOCH
 
@@ -123,6 +123,30 @@ class HostStore:
 
         self._database.change(work)
 
+    def take_over(self, row: HostRow, also: Callable[[], None]) -> None:
+        """Bind this state as `save_host` does, void all tickets, and do also; or none.
+
+        In an old state a ticket that was used since is a new one.
+        """
+
+        def work() -> None:
+            self._database.execute("DELETE FROM tickets")
+            self._database.execute(
+                "INSERT OR REPLACE INTO host VALUES (1, ?, ?, ?, ?, ?)",
+                (*row, self._registry_digest()),
+            )
+            also()
+
+        self._database.change(work)
+
+    def gather(self) -> None:
+        """Have all in one file, that can be moved, without a log beside it."""
+        if self._database.query_one("PRAGMA journal_mode=DELETE") != ("delete",):
+            raise StoreError(
+                f"{self.path}: SQLite keeps its log",
+                hint="Another program holds the file; try again.",
+            )
+
     def note_seen(self, seen: int) -> None:
         """Note the highest epoch that a device proved to have seen."""
         self._database.execute("UPDATE host SET seen = max(seen, ?)", (seen,))
@@ -156,6 +180,10 @@ class HostStore:
     def copy_registry(self, target: Path) -> None:
         """Write all but the audit to target, over what was there."""
         copy_registry(self._database, target)
+
+    def is_copied(self, target: Path) -> bool:
+        """Whether target is `copy_registry`'s, of these very devices."""
+        return is_copy(self._database, target)
 
     def _registry_digest(self) -> bytes:
         return registry_digest(self.load_devices())

@@ -16,6 +16,7 @@ from pushmfa.store.failures import translated
 from pushmfa.store.host_copy import put_rows
 from pushmfa.store.host_rows import AuditRow, HostStore
 from pushmfa.store.host_schema import MIGRATIONS, REGISTRY_TABLES
+from pushmfa.terms import MAX_EPOCH
 
 Rows = list[tuple[object, ...]]
 HEADER: Final = 100
@@ -32,6 +33,13 @@ class Salvage(NamedTuple):
     audit: list[AuditRow]
     is_from_copy: bool
     """The registry is that of the automatic copy."""
+    counted: int
+    """The highest epoch that the database or the copy knows."""
+
+    @property
+    def host_id(self) -> object:
+        """Whose devices these are."""
+        return self.registry["host"][0][1]
 
     def gaps(self) -> list[str]:
         """Return the numbers of the rows of the audit that are lost, as "3-7"."""
@@ -51,14 +59,16 @@ def salvage(path: Path, copy: Path) -> Salvage:
     work = path.with_name(path.name + ".salvage")
     _remove(work)
     audit: list[AuditRow] = []
+    counted = counted_in(copy)
     try:
         if path.exists():
             with translated(work):
                 _copy_for_work(path, work)
             audit = _read_audit(work)
+            counted = max(counted, counted_in(work))
             registry = _read_registry(work)
             if registry is not None:
-                return Salvage(registry, audit, is_from_copy=False)
+                return Salvage(registry, audit, is_from_copy=False, counted=counted)
         if copy.exists():
             with translated(work):
                 _remove(work)
@@ -66,7 +76,7 @@ def salvage(path: Path, copy: Path) -> Salvage:
                 work.chmod(0o600)
             registry = _read_registry(work)
             if registry is not None:
-                return Salvage(registry, audit, is_from_copy=True)
+                return Salvage(registry, audit, is_from_copy=True, counted=counted)
     finally:
         _remove(work)
     raise DamagedError(
@@ -86,10 +96,21 @@ def write_new(path: Path, found: Salvage) -> None:
             for table in REGISTRY_TABLES:
                 put_rows(database, table, found.registry[table])
             put_rows(database, "audit", [tuple(row) for row in found.audit])
-        # One file, that can be moved into place.
-        database.query("PRAGMA journal_mode=DELETE")
     finally:
         database.close()
+
+
+def counted_in(path: Path) -> int:
+    """Return the highest epoch that a database tells of, 0 if it tells none."""
+    if not path.exists():
+        return 0
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            row = connection.execute("SELECT epoch, seen FROM host").fetchone()
+    except sqlite3.Error:
+        return 0
+    told = [n for n in row or () if isinstance(n, int) and 0 <= n <= MAX_EPOCH]
+    return max(told, default=0)
 
 
 def is_whole(store: HostStore) -> bool:

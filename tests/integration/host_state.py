@@ -32,9 +32,13 @@ class StatefulHost(RunningHost):
         """Start; wait for the link unless told that there will be none."""
         self.listeners = open_listeners(self.run)
         self._stop = asyncio.Event()
-        place = Place(self.state, "web1", self.machine)
         self._task = asyncio.create_task(
-            serve(place, self.listeners, self._stop, self._serve_state)
+            serve(
+                lambda: Place(self.state, "web1", self.machine),
+                self.listeners,
+                self._stop,
+                self._serve_state,
+            )
         )
         if is_ready:
             await self.until_serving()

@@ -14,7 +14,13 @@ from pushmfa.daemon.audit import Audit, StateRecord
 from pushmfa.daemon.backups import lock_up, read_backup
 from pushmfa.daemon.identity import FILE_NAME
 from pushmfa.daemon.state import COPY_NAME, Place, locked, open_unjudged
-from pushmfa.errors import DamagedError, NotPermittedError, PushmfaError, UsageError
+from pushmfa.daemon.trouble import TroubleError
+from pushmfa.errors import (
+    DamagedError,
+    NotPermittedError,
+    PushmfaError,
+    UsageError,
+)
 from pushmfa.login.chain import chain
 from pushmfa.store.host_rows import HostStore
 from tests.integration.daemon_world import scene
@@ -110,6 +116,31 @@ async def test_attack_a_clone_that_was_reset_is_another_host(tmp_path: Path) -> 
         module = await host.log_in()
         assert (await module.verdict())[0] == "not_enrolled"
         assert w.devices
+
+
+@scene
+async def test_attack_the_keys_of_a_host_that_was_reset_are_nowhere(
+    tmp_path: Path,
+) -> None:
+    async with stateful(tmp_path, PIXEL) as (_, host):
+        backup = read_backup(await back_up(host), None)
+        await host.stop()
+        do(host, lambda p, wall: rescue.restore(p, backup, wall))
+        (host.state / ".identity.json.0123456789abcdef").write_bytes(backup.head.keys)
+        do(host, rescue.reset)
+        files = [path for path in host.state.rglob("*") if path.is_file()]
+        found = [path.read_bytes() for path in files]
+        assert any(raw.startswith(b"SQLite") for raw in found), "the database is kept"
+        assert bytes(backup.head.keys) not in b"".join(found)
+
+
+def test_what_is_not_there_is_not_adopted(tmp_path: Path) -> None:
+    where = Place(tmp_path, "web1", b"m" * 16)
+    for act in (rescue.active_devices, lambda p: rescue.adopt(p, 0)):
+        with pytest.raises(UsageError, match="no state of a host") as caught:
+            act(where)
+        assert "host restore" in caught.value.hint
+    assert not list(tmp_path.iterdir()), "to look makes nothing"
 
 
 @scene
@@ -257,6 +288,27 @@ async def test_a_lost_database_is_made_of_the_automatic_copy(tmp_path: Path) -> 
         assert do(host, rescue.repair) == ["Pixel"]
         await host.until_serving()
         assert await approve(host, w.devices[0]) == ("approved", "")
+
+
+@scene
+async def test_a_repair_adopts_nothing_and_takes_no_other_hosts_devices(
+    tmp_path: Path,
+) -> None:
+    async with stateful(tmp_path / "a", PIXEL) as (_, host):
+        await host.stop()
+        host.machine = b"n" * 16
+        host.database.unlink()
+        do(host, rescue.repair)
+        await host.start(is_ready=False)
+        assert "moved or copied" in await refusal(host)
+        async with stateful(tmp_path / "b", PIXEL) as (_, other):
+            await other.stop()
+            copy = (host.state / COPY_NAME).read_bytes()
+            (other.state / COPY_NAME).write_bytes(copy)
+            other.database.unlink()
+            with pytest.raises(TroubleError, match="two different hosts"):
+                do(other, rescue.repair)
+            assert not list(other.state.glob("before-*")), "nothing is changed"
 
 
 @scene

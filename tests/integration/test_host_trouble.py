@@ -230,6 +230,21 @@ async def test_a_machine_that_gets_its_id_later_is_bound_then(tmp_path: Path) ->
             await host.stop()
 
 
+@scene
+async def test_a_machine_that_gets_its_id_after_the_start_goes_on_by_itself(
+    tmp_path: Path,
+) -> None:
+    async with stateful(tmp_path, PIXEL) as (w, host):
+        await host.stop()
+        host.machine = None
+        await host.start(is_ready=False)
+        (problem,) = await status_of(host)
+        assert "a machine with an /etc/machine-id" in problem
+        host.machine = b"m" * 16
+        await host.until_serving()
+        assert await approve(host, w.devices[0]) == ("approved", "")
+
+
 # --- full, and read-only --------------------------------------------------------------
 
 
