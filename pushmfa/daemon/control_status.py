@@ -15,10 +15,11 @@ def status_of(parts: Parts, account: Account | None) -> control.Status:
     """Return the health of the host, and what concerns account if there is one."""
     relays = parts.relays()
     problems = list(parts.health.problems())
-    if parts.registry.count_unwritten():
+    if parts.health.unwritten.count():
         problems.append(
-            "a device that was revoked or reported lost is so in memory only: the disk"
-            " refused it. It is tried again each minute; do not restart the daemon"
+            "a device that was revoked or reported lost, or an account that was muted,"
+            " is so in memory only: the disk refused it. It is tried again each minute;"
+            " do not restart the daemon"
         )
     if not any(relay.connected for relay in relays):
         problems.append("no relay is reachable: logins are refused")

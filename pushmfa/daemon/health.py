@@ -7,6 +7,7 @@ from typing import Final
 
 from pushmfa.daemon import trouble
 from pushmfa.daemon.trouble import Trouble
+from pushmfa.daemon.unwritten import Unwritten
 from pushmfa.errors import DamagedError, LostError, StoreError
 from pushmfa.store.reserve import Reserve
 
@@ -30,6 +31,7 @@ class Health:
         """Writes something, or raises StoreError."""
         self.copy: Callable[[], None] = lambda: None
         """Writes the automatic copy of the registry, or raises StoreError."""
+        self.unwritten = Unwritten()
         self._passing: Trouble | None = None
         self._reserve = reserve
         self._is_copy_old = False

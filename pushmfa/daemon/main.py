@@ -126,6 +126,8 @@ class Daemon:
         """
         self._build()
         self._tend()
+        # What an earlier state could not take is on this one's disk before any login.
+        self._write_counts()
         linking = asyncio.ensure_future(self._link.run())
         counting = asyncio.ensure_future(self._count())
         living = asyncio.ensure_future(keep_alive())
@@ -195,10 +197,11 @@ class Daemon:
             ca=config.relay.ca,
             proxy=config.relay.proxy,
         )
-        registry = self._registry = Registry(self._store)
+        unwritten = self._health.unwritten
+        registry = self._registry = Registry(self._store, unwritten)
         audit = Audit(self._store)
         tickets = Tickets(self._store)
-        mutes = Mutes(self._store, clock)
+        mutes = self._mutes = Mutes(self._store, clock, unwritten)
         refusals = Refusals(audit, clock)
         post = Post(host, self._link)
         self._logins = Logins(
@@ -284,7 +287,11 @@ class Daemon:
             self._health.refill()
 
     def _write_counts(self) -> None:
-        for write in (self._registry.write_again, self._front.write_counts):
+        for write in (
+            self._registry.write_again,
+            self._mutes.write_again,
+            self._front.write_counts,
+        ):
             try:
                 write()
             except StoreError as error:

@@ -10,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
 
+from pushmfa.daemon.unwritten import Unwritten
 from pushmfa.errors import StoreError
 from pushmfa.login.devices import Device
 from pushmfa.login.moment import Moment
@@ -28,15 +29,15 @@ from pushmfa.terms import (
 class Registry:
     """All devices that were ever enrolled on this host."""
 
-    def __init__(self, store: HostStore) -> None:
+    def __init__(self, store: HostStore, unwritten: Unwritten | None = None) -> None:
         self._store = store
+        self._unwritten = Unwritten() if unwritten is None else unwritten
         self._devices: dict[DeviceId, Device] = {}
         self._by_account: dict[tuple[int, UserName], list[DeviceId]] = {}
         self._by_mailbox: dict[bytes, DeviceId] = {}
         self._keys: set[bytes] = set()
         self.counter = 0
         """How often the devices changed: the counter of the state epoch."""
-        self._unwritten: list[tuple[str, EventRow]] = []
         self._seen: dict[DeviceId, tuple[int, int]] = {}
         self.on_change: Callable[[], None] = lambda: None
         """Hears at once of devices that were added, revoked or reported lost."""
@@ -45,6 +46,7 @@ class Registry:
         host = store.load_host()
         if host is not None:
             self.counter = host.epoch
+        self._take_over()
 
     def devices_of(self, account: Account) -> tuple[Device, ...]:
         """Return all devices of account, oldest first.
@@ -137,31 +139,34 @@ class Registry:
         at = int(now.wall)
         # In memory first: what is revoked is refused from this moment on, even if
         # the disk is full; the caller hears of the disk by StoreError.
-        ended = self._replace(
-            replace(device, revoked_at=at)
-            if column == "revoked_at"
-            else replace(device, lost_at=at)
-        )
+        ended = self._replace(_ended(device, column, at))
         self.on_change()
         row = _event(device, event, actor_uid, at)
         try:
             self.counter = self._store.set_device_time(column, at, row)
         except StoreError:
             # It holds in memory; a restart would make the device active again.
-            self._unwritten.append((column, row))
+            self._unwritten.ended.append((column, row))
             raise
         return ended
 
-    def count_unwritten(self) -> int:
-        """Return how many devices are ended in memory only."""
-        return len(self._unwritten)
+    def _take_over(self) -> None:
+        """End the devices that an earlier state of this process could not end."""
+        left, self._unwritten.ended[:] = self._unwritten.ended[:], ()
+        for column, row in left:
+            device = self._devices.get(DeviceId(row.device_id))
+            # Else another host's, after a reset; or it is on this disk already.
+            if device is not None and getattr(device, column) is None:
+                self._replace(_ended(device, column, row.at))
+                self._unwritten.ended.append((column, row))
 
     def write_again(self) -> None:
         """Write what the disk refused before; StoreError if it does so again."""
-        while self._unwritten:
-            column, row = self._unwritten[0]
+        ended = self._unwritten.ended
+        while ended:
+            column, row = ended[0]
             self.counter = self._store.set_device_time(column, row.at, row)
-            del self._unwritten[0]
+            del ended[0]
 
     def note_seen(self, counter: int) -> None:
         """Note what a device proved to have seen: later starts refuse, too."""
@@ -179,6 +184,12 @@ class Registry:
         self._by_account.setdefault(owner, []).append(device.device_id)
         self._by_mailbox[device.mailbox] = device.device_id
         self._keys.update((device.verify_key, device.mailbox))
+
+
+def _ended(device: Device, column: str, at: int) -> Device:
+    if column == "revoked_at":
+        return replace(device, revoked_at=at)
+    return replace(device, lost_at=at)
 
 
 def _event(

@@ -18,6 +18,7 @@ from pushmfa.daemon.state import (
     open_state,
 )
 from pushmfa.daemon.trouble import Trouble, TroubleError, of_error
+from pushmfa.daemon.unwritten import Unwritten
 from pushmfa.errors import PushmfaError, UnwritableError, UsageError
 from pushmfa.store.reserve import Reserve
 
@@ -36,15 +37,17 @@ async def serve(
     StoreError for a state that others may read, or of a newer release; UsageError if
     somebody else uses it.
     """
+    unwritten = Unwritten()
     while not stop.is_set():
-        found = await _serve_state(find_place(), run)
+        found = await _serve_state(find_place(), run, unwritten)
         if found is not None:
             await _refuse(find_place, listeners, stop, found)
 
 
-async def _serve_state(place: Place, run: Run) -> Trouble | None:
+async def _serve_state(place: Place, run: Run, unwritten: Unwritten) -> Trouble | None:
     """Serve logins; return why no login can be taken, None after the stop."""
     health = Health(Reserve(place.folder / RESERVE_NAME))
+    health.unwritten = unwritten
     try:
         with locked(place.folder):
             state = open_state(place, health)

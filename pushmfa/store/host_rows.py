@@ -382,6 +382,7 @@ class HostStore:
 
     def set_mute(self, user: str, uid: int, until: int) -> None:
         """Mute an account, in place of its present mute."""
+        self._database.verify_in_place()
         self._database.execute(
             "INSERT OR REPLACE INTO mutes VALUES (?, ?, ?)", (user, uid, until)
         )

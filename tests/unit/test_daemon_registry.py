@@ -127,11 +127,11 @@ def test_a_revocation_counts_even_if_the_disk_refuses_it(
     assert registry.active_devices_of(ALICE) == ()
     with pytest.raises(StoreError):
         registry.write_again()
-    assert registry.count_unwritten() == 1
+    assert registry._unwritten.count() == 1
     # There is room again: also a restart does not forget it.
     monkeypatch.undo()
     registry.write_again()
-    assert registry.count_unwritten() == 0
+    assert registry._unwritten.count() == 0
     assert Registry(store).active_devices_of(ALICE) == ()
 
 
