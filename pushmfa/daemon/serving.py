@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 
 from pushmfa.daemon.health import Health
 from pushmfa.daemon.identity import FILE_NAME, load_host
@@ -41,7 +42,8 @@ async def serve(
     while not stop.is_set():
         found = await _serve_state(find_place(), run, unwritten)
         if found is not None:
-            await _refuse(find_place, listeners, stop, found)
+            told = found if not unwritten.count() else _with_unwritten(found)
+            await _refuse(find_place, listeners, stop, found, told)
 
 
 async def _serve_state(place: Place, run: Run, unwritten: Unwritten) -> Trouble | None:
@@ -70,16 +72,26 @@ async def _refuse(
     listeners: Listeners,
     stop: asyncio.Event,
     found: Trouble,
+    told: Trouble,
 ) -> None:
-    """Say what was found until it is over, or something else is wrong."""
+    """Say what is told until what was found is over, or something else is wrong."""
     # Without the lock: `pushmfa host` can set it right meanwhile.
     refusing = Refusing(
         listeners,
-        found,
+        told,
         lambda: not _is_still(found, find_place()),
         _keys_of(find_place()),
     )
     await refusing.serve(stop)
+
+
+def _with_unwritten(found: Trouble) -> Trouble:
+    """Return found with the warning not to end the process that remembers more."""
+    warning = (
+        "Leave the daemon running: a device that was revoked or reported lost,"
+        " or an account that was muted, is so in its memory only."
+    )
+    return replace(found, hint=f"{found.hint} {warning}")
 
 
 def _is_still(found: Trouble, place: Place) -> bool:

@@ -52,6 +52,8 @@ async def test_attack_the_database_is_taken_away_before_a_revocation(
             await host.ask(ask, uid=uid)
         await until(lambda: not host.is_serving)
         assert "lost its database" in await refusal(host)
+        status = await host.ask(lambda c: c.status(), uid=ROOT)
+        assert any("Leave the daemon running" in line for line in status.problems)
         assert do(host, rescue.repair) == ["Pixel", "Tablet"], "the copy is older"
         await host.until_serving()
         module = await host.log_in()
