@@ -163,9 +163,15 @@ class Registry:
     def write_again(self) -> None:
         """Write what the disk refused before; StoreError if it does so again."""
         ended = self._unwritten.ended
+        if not ended:
+            return
+        on_disk = {row.device_id: row for row in self._store.load_devices()}
         while ended:
             column, row = ended[0]
-            self.counter = self._store.set_device_time(column, row.at, row)
+            # A disk that fails may have kept what it refused. A second time would be
+            # refused for ever, and what stands behind it never written.
+            if getattr(on_disk.get(row.device_id), column, None) is None:
+                self.counter = self._store.set_device_time(column, row.at, row)
             del ended[0]
 
     def note_seen(self, counter: int) -> None:

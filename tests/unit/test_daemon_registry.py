@@ -17,7 +17,7 @@ from pushmfa.login.attempt import Attempt, End
 from pushmfa.login.devices import Device
 from pushmfa.login.moment import Moment
 from pushmfa.login.policy import Account
-from pushmfa.store.host_rows import HostRow, HostStore
+from pushmfa.store.host_rows import EventRow, HostRow, HostStore
 from pushmfa.terms import (
     AttemptId,
     Cause,
@@ -130,6 +130,30 @@ def test_a_revocation_counts_even_if_the_disk_refuses_it(
     assert registry._unwritten.count() == 1
     # There is room again: also a restart does not forget it.
     monkeypatch.undo()
+    registry.write_again()
+    assert registry._unwritten.count() == 0
+    assert Registry(store).active_devices_of(ALICE) == ()
+
+
+def test_what_a_failing_disk_kept_after_all_holds_up_nothing(
+    store: HostStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = store.set_device_time
+
+    def keep_and_fail(column: str, at: int, event: EventRow) -> int:
+        real(column, at, event)
+        raise StoreError("an error of the disk")
+
+    def fail(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    registry = Registry(store)
+    for letter, broken in ((b"a", keep_and_fail), (b"b", fail)):
+        registry.add(device(letter), 0)
+        monkeypatch.setattr(store, "set_device_time", broken)
+        with pytest.raises(StoreError):
+            registry.revoke(device(letter), 0, NOW)
+        monkeypatch.undo()
     registry.write_again()
     assert registry._unwritten.count() == 0
     assert Registry(store).active_devices_of(ALICE) == ()
