@@ -9,7 +9,7 @@ from pushmfa.daemon import trouble
 from pushmfa.daemon.trouble import Trouble
 from pushmfa.daemon.unwritten import Unwritten
 from pushmfa.errors import DamagedError, LostError, StoreError
-from pushmfa.store.reserve import Reserve
+from pushmfa.store.reserve import RESERVE_SIZE, Reserve
 
 log = logging.getLogger("pushmfa.daemon")
 
@@ -23,7 +23,7 @@ class Health:
     login and goes away by itself.
     """
 
-    def __init__(self, reserve: Reserve | None = None) -> None:
+    def __init__(self) -> None:
         self.found = asyncio.Event()
         """Set with the first lasting trouble."""
         self.lasting: Trouble | None = None
@@ -32,8 +32,10 @@ class Health:
         self.copy: Callable[[], None] = lambda: None
         """Writes the automatic copy of the registry, or raises StoreError."""
         self.unwritten = Unwritten()
+        self.reserve: Reserve | None = None
+        """What is kept for a full disk, once the state is open."""
         self._passing: Trouble | None = None
-        self._reserve = reserve
+        self._is_short = False
         self._is_copy_old = False
 
     # --- what is wrong --------------------------------------------------------------
@@ -77,50 +79,48 @@ class Health:
         """Return what is wrong, and what to do, for `pushmfa status`."""
         found = self.trouble()
         lines = [found.line()] if found else []
-        reserve = self._reserve
-        if reserve is not None and not reserve.is_whole:
-            left = f"{reserve.left / _MEBI:.1f} of {reserve.size / _MEBI:.0f} MiB"
-            lines.append(
-                f"the disk is full or was: {left} of the reserve are left. Make room"
-                f" on the file system of {reserve.path.parent}"
-            )
+        shortage = self._shortage()
+        if shortage:
+            lines.append(shortage)
         if self._is_copy_old:
             lines.append("the automatic copy of the registry could not be written")
         return tuple(lines)
 
     # --- the reserve ----------------------------------------------------------------
 
-    def make_room(self) -> bool:
-        """Give some of the reserve to the full disk; False if nothing is left."""
-        reserve = self._reserve
-        if reserve is None:
-            return False
-        was_whole = reserve.is_whole
-        made = reserve.make_room()
-        if made and was_whole:
-            log.critical(
-                "the disk is full: going on in the reserve of %d MiB. Make room on the"
-                " file system of %s",
-                reserve.size // _MEBI,
-                reserve.path.parent,
-            )
-        return made
-
     def refill(self) -> None:
         """Take the reserve back if there is room; called at start and each minute."""
         if self._is_copy_old:
             self.copy_registry()
-        reserve = self._reserve
-        if reserve is None or reserve.is_whole:
+        reserve = self.reserve
+        if reserve is None:
             return
-        had, whole = reserve.left, reserve.size
         try:
             reserve.refill()
         except StoreError as error:
             log.warning("the reserve for a full disk cannot be made: %s", error)
             return
-        if had and reserve.left == whole:
+        shortage = self._shortage()
+        if shortage and not self._is_short:
+            log.critical("%s", shortage)
+        elif self._is_short and not shortage:
             log.warning("there is room again: the reserve is whole")
+        self._is_short = bool(shortage)
+
+    def _shortage(self) -> str:
+        """Return what a full disk means and what to do, nothing if there is room."""
+        reserve = self.reserve
+        try:
+            if reserve is None or not reserve.is_short():
+                return ""
+            left = reserve.left() / _MEBI
+        except StoreError:
+            # Whoever writes next says what is wrong.
+            return ""
+        return (
+            f"the disk is full or was: {left:.1f} of {RESERVE_SIZE // _MEBI} MiB of the"
+            f" reserve are left. Make room on the file system of {reserve.folder}"
+        )
 
     # --- the automatic copy -----------------------------------------------------------
 

@@ -11,7 +11,6 @@ from pushmfa.daemon.post import Host
 from pushmfa.daemon.refusing import Refusing
 from pushmfa.daemon.sockets import Listeners
 from pushmfa.daemon.state import (
-    RESERVE_NAME,
     Place,
     State,
     locked,
@@ -21,7 +20,6 @@ from pushmfa.daemon.state import (
 from pushmfa.daemon.trouble import Trouble, TroubleError, of_error
 from pushmfa.daemon.unwritten import Unwritten
 from pushmfa.errors import PushmfaError, UnwritableError, UsageError
-from pushmfa.store.reserve import Reserve
 
 Run = Callable[[State, Health], Awaitable[None]]
 """Serves logins with a state until it is told to stop, or until the health's end."""
@@ -48,7 +46,7 @@ async def serve(
 
 async def _serve_state(place: Place, run: Run, unwritten: Unwritten) -> Trouble | None:
     """Serve logins; return why no login can be taken, None after the stop."""
-    health = Health(Reserve(place.folder / RESERVE_NAME))
+    health = Health()
     health.unwritten = unwritten
     try:
         with locked(place.folder):

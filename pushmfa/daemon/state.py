@@ -3,7 +3,7 @@
     STATE/identity.json      the keys
     STATE/pushmfa.db         devices, tickets, audit; and what all this is of
     STATE/registry-copy.db   the automatic copy of all but the audit
-    STATE/reserve            room for a full disk
+    STATE/pushmfa.db-kept    the blocks of its log while it is closed
     STATE/lock               held by whoever uses the state: daemon or `pushmfa host`
     STATE/damaged            the daemon found damage; `pushmfa host repair` removes it
 
@@ -29,7 +29,6 @@ from pushmfa.store.host_rows import HostRow, HostStore
 
 DATABASE_NAME: Final = "pushmfa.db"
 COPY_NAME: Final = "registry-copy.db"
-RESERVE_NAME: Final = "reserve"
 LOCK_NAME: Final = "lock"
 DAMAGED_NAME: Final = "damaged"
 
@@ -100,9 +99,10 @@ def open_unjudged(place: Place) -> State:
 def _open(place: Place, health: Health, judge: Callable[[Place, State], None]) -> State:
     _verify_whole(place.folder)
     try:
-        store = HostStore.open(place.folder / DATABASE_NAME, health.make_room)
+        store = HostStore.open(place.folder / DATABASE_NAME)
     except StoreError as error:
         raise _as_trouble(error) from error
+    health.reserve = store.reserve
     try:
         state = State(_load(place, store), store)
         judge(place, state)

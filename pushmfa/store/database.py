@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-from pushmfa.errors import DiskFullError, LostError, StoreError
+from pushmfa.errors import LostError, StoreError
+from pushmfa.store import kept_log
 from pushmfa.store.failures import translated
 
 T = TypeVar("T")
@@ -24,8 +25,6 @@ Migration: TypeAlias = tuple[str, ...]
 
 Synchronous: TypeAlias = Literal["FULL", "NORMAL"]
 Row: TypeAlias = tuple[Any, ...]
-MakeRoom: TypeAlias = Callable[[], bool]
-"""Makes room on a full disk; False if there is none left to make."""
 
 BUSY_TIMEOUT: Final = 5.0
 """Seconds to wait for another process that holds the file."""
@@ -38,18 +37,18 @@ class Database:
 
     Statements outside of `transaction()` commit by themselves. One connection, so
     one thread at a time; `open_database(any_thread=True)` lets the caller move it
-    between threads, behind the caller's own lock. On a full disk what was to be
-    written is tried again for as long as `make_room` makes some.
+    between threads, behind the caller's own lock.
     """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
         path: Path,
-        make_room: MakeRoom | None = None,
+        descriptor: int | None = None,
     ) -> None:
+        """Take a connection, and a descriptor of its file if room is to be kept."""
         self._connection = connection
-        self._make_room = make_room
+        self._descriptor = descriptor
         self.path = path
         self.on_failure: Callable[[StoreError], None] = lambda _: None
         """Hears of every error before it is raised."""
@@ -62,19 +61,16 @@ class Database:
             with translated(self.path):
                 return self._connection.execute(sql, values).rowcount
 
-        return self._again(work)
+        return self._telling(work)
 
     def change(self, work: Callable[[], T]) -> T:
-        """Return what work returns, all that it does being one change or none.
-
-        It may run more than once: it has no effect but on this database.
-        """
+        """Return what work returns, all that it does being one change or none."""
 
         def whole() -> T:
             with self.transaction():
                 return work()
 
-        return self._again(whole)
+        return self._telling(whole)
 
     def execute_many(self, sql: str, rows: Sequence[Sequence[Any]]) -> int:
         """Run one statement for each of rows and return how many rows it changed."""
@@ -88,7 +84,7 @@ class Database:
             with translated(self.path):
                 return self._connection.execute(sql, values).fetchall()
 
-        return self._again(work)
+        return self._telling(work)
 
     def query_one(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         """Return the first row of a query, or None."""
@@ -98,24 +94,20 @@ class Database:
                 row: Row | None = self._connection.execute(sql, values).fetchone()
                 return row
 
-        return self._again(work)
+        return self._telling(work)
 
-    def _again(self, work: Callable[[], T]) -> T:
-        """Return what work returns, which is tried again while room can be made."""
+    def _telling(self, work: Callable[[], T]) -> T:
+        """Return what work returns; of its error `on_failure` hears."""
         with translated(self.path):
             is_inside = self._connection.in_transaction
         if is_inside:
-            # SQLite may have undone all of it: whoever began it begins anew.
+            # Whoever began the transaction tells.
             return work()
-        while True:
-            try:
-                return work()
-            except StoreError as error:
-                is_full = isinstance(error, DiskFullError)
-                if is_full and self._make_room is not None and self._make_room():
-                    continue
-                self.on_failure(error)
-                raise
+        try:
+            return work()
+        except StoreError as error:
+            self.on_failure(error)
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -158,10 +150,40 @@ class Database:
                 copy.close()
             os.replace(unfinished, target)
 
+    def take_blocks(self) -> None:
+        """Give blocks to the pages that the transaction adds, or raise DiskFullError.
+
+        Only of a database that keeps room. Behind the COMMIT it would be too late: a
+        checkpoint that finds no block for a page is never done.
+        """
+        if self._descriptor is None:
+            raise ValueError("this database keeps no room")
+        ((pages,),) = self.query("PRAGMA page_count")
+        ((page_size,),) = self.query("PRAGMA page_size")
+        with translated(self.path):
+            size = os.fstat(self._descriptor).st_size
+            try:
+                if size < pages * page_size:
+                    more = pages * page_size - size
+                    os.posix_fallocate(self._descriptor, size, more)
+            except OSError:
+                # Some of them may be there: SQLite knows nothing of them.
+                os.ftruncate(self._descriptor, size)
+                raise
+
     def close(self) -> None:
         """Close the file; a second time does nothing."""
-        with translated(self.path):
-            self._connection.close()
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None and _file_at(self.path) == self._file:
+            kept_log.hold(self.path)
+        try:
+            with translated(self.path):
+                self._connection.close()
+        finally:
+            if descriptor is not None:
+                kept_log.let_go(self.path)
+                # Last: closing any descriptor of a file ends the locks on it.
+                os.close(descriptor)
 
 
 def open_database(
@@ -170,47 +192,34 @@ def open_database(
     *,
     synchronous: Synchronous,
     any_thread: bool = False,
-    make_room: MakeRoom | None = None,
+    keeps_room: bool = False,
 ) -> Database:
     """Return the database at path, made or migrated to len(migrations).
 
     Its folder is made with mode 0700 and the file with 0600. Before a migration of
     a file that holds data, a copy is kept beside it as `NAME.v<N>.bak`. StoreError
     for a file or folder that others may write, that is not a database, or that a
-    newer release wrote. make_room is asked for room on a full disk.
+    newer release wrote.
+
+    With keeps_room nothing that opens or writes it needs more than the blocks that it
+    has (see `reserve`), and no other process can open it.
     """
-
-    def attempt() -> Database:
-        return _open(path, migrations, synchronous, any_thread, make_room)
-
-    while True:
-        try:
-            return attempt()
-        except DiskFullError:
-            # Opening makes files too: a full disk must not stop the next start.
-            if make_room is None or not make_room():
-                raise
-
-
-def _open(
-    path: Path,
-    migrations: Sequence[Migration],
-    synchronous: Synchronous,
-    any_thread: bool,
-    make_room: MakeRoom | None,
-) -> Database:
     with translated(path):
         _make_folder(path.parent)
         if not path.exists() and not path.is_symlink():
             _create_private(path)
         _check_file(path)
-        connection = sqlite3.connect(
-            path,
-            timeout=BUSY_TIMEOUT,
-            isolation_level=None,  # we say BEGIN and COMMIT, the driver never does
-            check_same_thread=not any_thread,
-        )
-    database = Database(connection, path, make_room)
+        descriptor = None
+        if keeps_room:
+            kept_log.put_in_place(path)
+            descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            connection = connect(path, any_thread=any_thread, is_exclusive=keeps_room)
+        except BaseException:
+            if descriptor is not None:
+                os.close(descriptor)
+            raise
+    database = Database(connection, path, descriptor)
     try:
         _prepare(database, synchronous)
         _migrate(database, migrations)
@@ -218,6 +227,24 @@ def _open(
         database.close()
         raise
     return database
+
+
+def connect(
+    path: Path, *, any_thread: bool = False, is_exclusive: bool = False
+) -> sqlite3.Connection:
+    """Return a connection to a file, exclusively to this process if told so.
+
+    The index of the log is then in memory and not in a file, which every start would
+    make anew, and for which a full disk has no room.
+    """
+    name = "unix-excl" if is_exclusive else "unix"
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?vfs={name}",
+        uri=True,
+        timeout=BUSY_TIMEOUT,
+        isolation_level=None,  # we say BEGIN and COMMIT, the driver never does
+        check_same_thread=not any_thread,
+    )
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:
@@ -229,6 +256,8 @@ def _file_at(path: Path) -> tuple[int, int] | None:
 
 
 def _prepare(database: Database, synchronous: Synchronous) -> None:
+    # Free pages stay in the file, whatever this SQLite was built with.
+    database.query("PRAGMA auto_vacuum=NONE")
     if database.query_one("PRAGMA journal_mode=WAL") != ("wal",):
         raise StoreError(
             f"{database.path}: SQLite cannot keep a write-ahead log there",
@@ -238,6 +267,10 @@ def _prepare(database: Database, synchronous: Synchronous) -> None:
     database.execute("PRAGMA foreign_keys=ON")
     database.execute("PRAGMA trusted_schema=OFF")
     database.execute("PRAGMA cache_size=-256")
+    # The log is written over, never made shorter; and sorting needs no disk.
+    database.query("PRAGMA journal_size_limit=-1")
+    database.query("PRAGMA wal_autocheckpoint=1000")
+    database.execute("PRAGMA temp_store=MEMORY")
 
 
 def _migrate(database: Database, migrations: Sequence[Migration]) -> None:

@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from pushmfa.store.database import Database, open_database
+from pushmfa.store.database import Database, connect, open_database
 from pushmfa.store.failures import translated
 from pushmfa.store.host_schema import MIGRATIONS, REGISTRY_TABLES
 
@@ -54,17 +54,14 @@ def is_copy(source: Database, target: Path) -> bool:
 def copy_whole(path: Path, target: Path) -> None:
     """Write a consistent copy of the database at path to target; any thread may.
 
-    On a connection of its own, so that the daemon's goes on meanwhile.
+    On a connection of its own, so that the daemon's goes on meanwhile. Free pages are
+    left out: the reserve belongs to this disk, not into every backup.
     """
     with translated(path):
         target.unlink(missing_ok=True)
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
-        with (
-            closing(sqlite3.connect(path)) as source,
-            closing(sqlite3.connect(target)) as copy,
-        ):
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode=DELETE")
+        with closing(connect(path, is_exclusive=True)) as source:
+            source.execute("VACUUM INTO ?", (str(target),))
 
 
 def put_rows(target: Database, table: str, rows: list[tuple[object, ...]]) -> None:

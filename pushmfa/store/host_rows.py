@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pushmfa.errors import DamagedError, StoreError
-from pushmfa.store.database import Database, MakeRoom, open_database
+from pushmfa.store.database import Database, open_database
 from pushmfa.store.host_copy import copy_registry, is_copy
 from pushmfa.store.host_schema import MIGRATIONS, REGISTRY_TABLES
+from pushmfa.store.reserve import Reserve
 from pushmfa.terms import MAX_EPOCH
 
 
@@ -84,18 +85,18 @@ class HostStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.path = database.path
+        self.reserve = Reserve(database)
         self.after_change: Callable[[], None] = lambda: None
         """Is called when the devices have changed, after it is on the disk."""
 
     @classmethod
-    def open(cls, path: Path, make_room: MakeRoom | None = None) -> "HostStore":
+    def open(cls, path: Path) -> "HostStore":
         """Open or make the file; what was told to anybody survives a power failure.
 
-        On a full disk make_room is asked for room.
+        No other process can open it meanwhile. On a full disk it goes on in what the
+        reserve had when the file was last open; `reserve.refill` makes the rest.
         """
-        return cls(
-            open_database(path, MIGRATIONS, synchronous="FULL", make_room=make_room)
-        )
+        return cls(open_database(path, MIGRATIONS, synchronous="FULL", keeps_room=True))
 
     def watch(self, on_failure: Callable[[StoreError], None]) -> None:
         """Have on_failure hear of every error before it is raised."""

@@ -1,76 +1,118 @@
-"""Room that is kept for a full disk: a file that becomes smaller when room is needed.
+"""Room for a full disk that stays ours: free pages in the database, a log in full.
 
-A full disk must lock nobody out. The file has real blocks (posix_fallocate), not a
-hole; each step that is cut off is room for a few writes. Steps are small, so that
-whoever fills the disk cannot take much of the reserve each time that we need some.
+SQLite takes a new page from its free pages first, and these have their blocks in the
+file. A commit goes into the log, which has its blocks too, and a checkpoint writes over
+what is there: as long as free pages are left, nothing asks the disk for anything.
+Attack: a local user takes every block in the moment in which somebody frees it; no
+block is ever freed here, and the next start needs none either (see `kept_log`).
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from pushmfa.errors import DiskFullError
+from pushmfa.store import kept_log
+from pushmfa.store.database import Database
 from pushmfa.store.failures import translated
 
 RESERVE_SIZE: Final = 16 * 2**20
-STEP: Final = 128 * 2**10
-"""Bytes; ten logins or more, each some 12 KiB in SQLite's log."""
+LEAST_LEFT: Final = RESERVE_SIZE * 3 // 4
+"""Bytes; refilled when less is left. Refilling writes all of it: not too often."""
+
+LEAST_FREE: Final = 2**20
+"""Bytes; a disk with less than that is full."""
+
+_PAGE: Final = 4096
+_PAYLOAD: Final = _PAGE - 4
+"""Bytes of a value in one overflow page (fileformat2, 1.6)."""
+
+_CHUNK: Final = 256
+"""Pages that are written in one change: the log stays small."""
 
 
 class Reserve:
-    """The reserve beside a database; `left` bytes of `size` are there."""
+    """The free pages and the log of an open database that was opened to keep room."""
 
-    def __init__(self, path: Path, size: int = RESERVE_SIZE) -> None:
-        """Take what is there; `refill` makes the rest."""
-        self.path = path
-        self.size = size
-        self.left = self._measure()
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.folder: Path = database.path.parent
+        self.found_none = False
+        """The last `refill` found no room on the disk."""
 
-    def _measure(self) -> int:
-        try:
-            return min(self.path.lstat().st_size, self.size)
-        except OSError:
-            return 0
+    def left(self) -> int:
+        """Return how many bytes can still be written on a full disk; StoreError."""
+        # Without its whole log a commit may ask the disk for blocks.
+        return 0 if kept_log.missing(self._database.path) else self._free_bytes()
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing of it is in use."""
-        return self.left >= self.size
+    def _free_bytes(self) -> int:
+        row = self._database.query_one("PRAGMA freelist_count")
+        return min(row[0] * _PAGE, RESERVE_SIZE) if row else 0
 
-    def make_room(self) -> bool:
-        """Give one step to the disk; False if nothing is left to give."""
-        if self.left <= 0:
-            return False
-        left = max(self.left - STEP, 0)
-        try:
-            with self._opened() as descriptor:
-                os.ftruncate(descriptor, left)
-        except OSError:
-            return False
-        self.left = left
-        return True
+    def is_short(self) -> bool:
+        """Whether the disk is full, or was too full for the last `refill`."""
+        with translated(self.folder):
+            return self.found_none or _free_on(self.folder) < LEAST_FREE
 
     def refill(self) -> None:
-        """Take back what is missing if the disk has twice as much; StoreError."""
-        missing = self.size - self.left
-        if missing <= 0:
-            return
-        with translated(self.path):
-            disk = os.statvfs(self.path.parent)
-            # Attack: take all that is free, and the next write needs it back.
-            if disk.f_bavail * disk.f_frsize < 2 * missing:
-                return
-            with self._opened() as descriptor:
-                os.posix_fallocate(descriptor, 0, self.size)
-                os.fsync(descriptor)
-        self.left = self.size
+        """Take what is missing if the disk has twice as much; StoreError.
 
-    @contextmanager
-    def _opened(self) -> Iterator[int]:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self.path, flags, 0o600)
+        Not in steps: nobody else writes while the free pages are in use.
+        """
+        path = self._database.path
+        log, free = kept_log.missing(path), self._free_bytes()
+        if free < LEAST_LEFT:
+            # Those of a refill that a crash has ended.
+            self._free_pages()
+            free = self._free_bytes()
+        pages = RESERVE_SIZE - free if free < LEAST_LEFT else 0
+        with translated(path):
+            missing = log + pages
+            self.found_none = _free_on(self.folder) < 2 * missing
+        if self.found_none or not missing or not self._is_log_idle():
+            return
         try:
-            yield descriptor
+            if log:
+                kept_log.grow(path)
+            if pages:
+                self._make_pages()
+        except DiskFullError:
+            # Somebody was quicker. Nothing is lost: see `_make_pages`.
+            self.found_none = True
+
+    def _is_log_idle(self) -> bool:
+        """Whether the log begins anew; else a backup is being made, for example."""
+        row = self._database.query_one("PRAGMA wal_checkpoint(PASSIVE)")
+        return row is not None and row[1] == row[2]
+
+    def _make_pages(self) -> None:
+        """Fill the free pages and as many new ones as are missing, and free them all.
+
+        Attack: the disk is filled meanwhile. A page that was committed and has no block
+        would keep every later checkpoint from its end, so the blocks come first.
+        """
+        try:
+            for _ in range(0, RESERVE_SIZE, _CHUNK * _PAGE):
+                with self._database.transaction():
+                    self._database.execute(
+                        "INSERT INTO spare VALUES (zeroblob(?))", (_CHUNK * _PAYLOAD,)
+                    )
+                    self._database.take_blocks()
         finally:
-            os.close(descriptor)
+            self._free_pages()
+
+    def _free_pages(self) -> None:
+        # Zeros need not be overwritten with zeros.
+        before = self._database.query_one("PRAGMA secure_delete")
+        self._database.query("PRAGMA secure_delete=OFF")
+        try:
+            self._database.execute("DELETE FROM spare")
+        finally:
+            if before is not None:
+                self._database.query(f"PRAGMA secure_delete={before[0]}")
+
+
+def _free_on(folder: Path) -> int:
+    """Return how many bytes the file system of folder has for us; OSError."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize

@@ -99,15 +99,36 @@ class Person:
 
 
 class AuditReader:
-    """Reads the audit from inside: SQLite finds no file through /proc/PID/root."""
+    """Reads the audit from inside: SQLite finds no file through /proc/PID/root.
+
+    A copy, since no process but the daemon can open its database.
+    """
 
     _PROGRAM: Final = """
-import json, sqlite3, sys
-for line in sys.stdin:
-    file = sqlite3.connect("file:/var/lib/pushmfa/pushmfa.db?mode=ro", uri=True)
+import json, os, shutil, sqlite3, sys, tempfile
+STATE = "/var/lib/pushmfa/pushmfa.db"
+def look():
+    return os.stat(STATE).st_mtime_ns
+def read(folder, after):
+    copy = os.path.join(folder, "copy.db")
+    before = look()
+    shutil.copyfile(STATE, copy)
+    if os.path.exists(STATE + "-wal"):
+        shutil.copyfile(STATE + "-wal", copy + "-wal")
+    file = sqlite3.connect(copy)
     ask = "SELECT seq, record FROM audit WHERE seq > ? ORDER BY seq"
-    rows = file.execute(ask, (int(line),)).fetchall()
+    rows = file.execute(ask, (after,)).fetchall()
     file.close()
+    # Else a checkpoint came in between, and the two belong to different times.
+    return rows if look() == before else None
+for line in sys.stdin:
+    rows = None
+    while rows is None:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                rows = read(folder, int(line))
+            except FileNotFoundError:
+                pass
     print(json.dumps([(seq, record.decode()) for seq, record in rows]), flush=True)
 """
 

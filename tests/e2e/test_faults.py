@@ -280,7 +280,7 @@ def _read_only(world: FaultWorld, promise: Promise) -> float:
 def _full(world: FaultWorld, promise: Promise) -> float:
     world.stop("daemon")
     world.run(f"cp -a {STATE} /root/state; chmod 700 /root/state")
-    world.run(f"mount -t tmpfs -o size=48m,mode=700 tmpfs {STATE}")
+    world.run(f"mount -t tmpfs -o size=80m,mode=700 tmpfs {STATE}")
     world.run(f"cp -a /root/state/. {STATE}/; chown pushmfa:pushmfa {STATE}")
     world.start("daemon")
     world.run(f"dd if=/dev/zero of={STATE}/filler bs=4k 2>/dev/null; true")
