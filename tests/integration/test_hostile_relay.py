@@ -32,7 +32,7 @@ def _quiet() -> Iterator[None]:
     logging.disable(before)
 
 
-@pytest.mark.parametrize("first", range(0, 1_000, CHUNK))
+@pytest.mark.parametrize("first", range(0, 500, CHUNK))
 def test_attack_a_hostile_relay_changes_no_verdict(first: int) -> None:
     reports = play_many(range(first, first + CHUNK))
     assert not [report for report in reports if report.wrong]
