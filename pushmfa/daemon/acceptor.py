@@ -96,6 +96,7 @@ class Acceptor:
         try:
             await self._serve(connection, peer)
         except Exception as error:
+            # A mistake of ours in one connection must not end the others.
             end_if_out_of_memory(error)
             log.exception("%s: a connection ended by an error of ours", self._name)
 
