@@ -115,10 +115,19 @@ class Audit:
         last = store.last_audit()
         self.end = ChainEnd(last.seq, last.hash) if last else ChainEnd()
         self._later: list[Record] = []
+        self._unlogged: list[bytes] = []
 
     def append(self, *records: Record) -> None:
         """Write records; they are on disk when this returns, else StoreError."""
-        self.append_with(lambda rows: self._store.append_audit(*rows), *records)
+        self.append_quietly(*records)
+        self.log_rows()
+
+    def append_quietly(self, *records: Record) -> None:
+        """Write records as `append` does; the log hears of them at the next `log_rows`.
+
+        For what somebody waits for: the promise is the row, and not its copy.
+        """
+        self._append_with(lambda rows: self._store.append_audit(*rows), *records)
 
     def append_with(
         self, change: Callable[[Sequence[AuditRow]], T], *records: Record
@@ -128,6 +137,13 @@ class Audit:
         change writes the rows and itself as one change of the store: an act without
         its row, or a row without its act, is on no disk. StoreError: there is neither.
         """
+        done = self._append_with(change, *records)
+        self.log_rows()
+        return done
+
+    def _append_with(
+        self, change: Callable[[Sequence[AuditRow]], T], *records: Record
+    ) -> T:
         rows, end = [], self.end
         for record in (*self._later, *records):
             raw, before = encode(record), end
@@ -135,16 +151,21 @@ class Audit:
             rows.append(AuditRow(end.seq, raw, before.hash, end.hash))
         done = change(rows)
         self.end, self._later = end, []
-        for row in rows:
-            # Every label in it is a stranger's.
-            log.info("%s", json_line(json.loads(row.record), is_compact=True))
+        self._unlogged += [row.record for row in rows]
         return done
+
+    def log_rows(self) -> None:
+        """Copy to the log what was written and is not there yet."""
+        unlogged, self._unlogged = self._unlogged, []
+        for record in unlogged:
+            # Every label in it is a stranger's.
+            log.info("%s", json_line(json.loads(record), is_compact=True))
 
     def append_later(self, record: Record) -> None:
         """Keep record until the next `append`, or `flush`, writes it as well.
 
-        For what only confirms a row that is on disk already: a sync costs more than
-        all the rest of a login.
+        For what only confirms a row that is on disk already: a sync waits for the
+        disk, and all logins wait with it.
         """
         self._later.append(record)
 

@@ -2,8 +2,8 @@
 
     end -> one sync of the audit for all of a round of the loop -> terminal -> devices
 
-What nobody waits for is written last: that a verdict was delivered, and when a device
-was last seen. A sync costs more than all the rest of a login.
+What nobody waits for comes last: the log, that a verdict was delivered, when a device
+was last seen. A sync waits for the disk, and all logins wait with it.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from pushmfa.terms import Cause, Verdict
 
 log = logging.getLogger("pushmfa.logins")
 
-TELL_AFTER: Final = 0.002
+TELL_AFTER: Final = 0.001
 """Seconds from the end of an attempt until its devices are told: to sign and to seal
 takes time, and the terminal is to hear first."""
 
@@ -85,7 +85,8 @@ class Endings:
         if not ending:
             return
         try:
-            self._audit.append(*(self._record(one.live, one.end) for one in ending))
+            records = [self._record(one.live, one.end) for one in ending]
+            self._audit.append_quietly(*records)
         except Exception as error:
             # What cannot be written did not happen (audit before success). Whatever it
             # was: who waits for these would wait for ever, and all of them at once.
@@ -120,6 +121,7 @@ class Endings:
                 # One card that stays must not keep those of everybody else open.
                 end_if_out_of_memory(error)
                 log.exception("the devices of an attempt were not told its end")
+        self._audit.log_rows()
 
     # --- what nobody waits for ------------------------------------------------------
 

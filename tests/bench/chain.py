@@ -1,13 +1,17 @@
 """The skeleton of a login: what the same path costs with nothing decided on it.
 
     python -m tests.bench.chain relay  CERT KEY               prints its port
-    python -m tests.bench.chain device PORT CERT KEYFILE
-    python -m tests.bench.chain daemon PORT CERT KEYFILE SOCKET DATABASE
+    python -m tests.bench.chain device SEALS PORT CERT KEYFILE
+    python -m tests.bench.chain daemon SEALS PORT CERT KEYFILE SOCKET DATABASE
 
 The daemon signs a request, seals it to the device and sends it; the device opens it,
 checks the signature and signs an approval; the daemon checks that, writes one row
 (synchronous=FULL) and answers "ok". No number, no policy, no retry: nothing here is
 meant for use. uvloop, TLS.
+
+SEALS says which cryptography: `box` seals the request alone, to X25519, the least that
+would do; `wire` is that of docs/protocol.md: HPKE with P-256, for the answer too, and a
+third statement, signed and sealed, that tells the device how it ended.
 """
 
 import asyncio
@@ -17,7 +21,9 @@ import sqlite3
 import ssl
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,10 +31,15 @@ import msgspec
 import nacl.public
 import nacl.signing
 import uvloop
+from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 
+from pushmfa.crypto.sealing import Opener, Sealer
+from pushmfa.daemon.endings import TELL_AFTER
+
 HOST_SEED = b"h" * 32  # a bench has no secrets
+INFO = b"i" * 120  # as long as that of docs/protocol.md
 ready = sys.stdout
 
 
@@ -58,6 +69,46 @@ class Parcel(msgspec.Struct):
     body: bytes
     signature: bytes
 
+
+@dataclass(frozen=True)
+class Seals:
+    """What is sealed, and how; the functions of both sides."""
+
+    key: bytes
+    """The device's public key."""
+    to_device: Callable[[bytes], bytes]
+    at_device: Callable[[bytes], bytes]
+    to_host: Callable[[bytes], bytes] = bytes
+    at_host: Callable[[bytes], bytes] = bytes
+    tells_end: bool = False
+
+
+def box_seals(key: bytes) -> Seals:
+    private = nacl.public.PrivateKey.generate()
+    key = key or bytes(private.public_key)
+    return Seals(
+        key=key,
+        to_device=nacl.public.SealedBox(nacl.public.PublicKey(key)).encrypt,
+        at_device=nacl.public.SealedBox(private).decrypt,
+    )
+
+
+def wire_seals(key: bytes) -> Seals:
+    private = Opener(ec.generate_private_key(ec.SECP256R1()))
+    host = Opener.from_private(HOST_SEED)
+    key = key or private.public_key
+    return Seals(
+        key=key,
+        to_device=partial(Sealer(key).seal, INFO),
+        at_device=partial(private.open, INFO),
+        to_host=partial(Sealer(host.public_key).seal, INFO),
+        at_host=partial(host.open, INFO),
+        tells_end=True,
+    )
+
+
+SEALS = {"box": box_seals, "wire": wire_seals}
+"""By name; each takes the device's public key, b"" to make one."""
 
 encode = msgspec.json.Encoder().encode
 decode_parcel = msgspec.json.Decoder(Parcel).decode
@@ -94,12 +145,11 @@ async def relay(cert: str, key: str) -> None:
         await asyncio.Event().wait()
 
 
-async def device(port: str, cert: str, keyfile: str) -> None:
+async def device(seals: str, port: str, cert: str, keyfile: str) -> None:
     signer = nacl.signing.SigningKey.generate()
-    box = nacl.public.PrivateKey.generate()
     host = nacl.signing.SigningKey(HOST_SEED).verify_key
-    opener = nacl.public.SealedBox(box)
-    keys = bytes(signer.verify_key) + bytes(box.public_key)
+    ours = SEALS[seals](b"")
+    keys = bytes(signer.verify_key) + ours.key
     await asyncio.to_thread(Path(keyfile).write_bytes, keys)
     async with dial(port, cert) as socket:
         await socket.send("device")
@@ -107,22 +157,23 @@ async def device(port: str, cert: str, keyfile: str) -> None:
         say("ready")
         async for message in socket:
             parcel = decode_parcel(message)
-            raw = opener.decrypt(parcel.body)
+            raw = ours.at_device(parcel.body)
             host.verify(raw, parcel.signature)
+            if parcel.id == "end":
+                continue
             asked = decode_request(raw)
             body = encode(
                 Approval(asked.id, "allow", asked.number, asked.nonce, time.time())
             )
-            await socket.send(
-                encode(Parcel(asked.id, body, signer.sign(body).signature))
-            )
+            signature = signer.sign(body).signature
+            await socket.send(encode(Parcel(asked.id, ours.to_host(body), signature)))
 
 
 class Daemon:
-    def __init__(self, keyfile: str, database: str) -> None:
+    def __init__(self, seals: str, keyfile: str, database: str) -> None:
         keys = Path(keyfile).read_bytes()
         self._device = nacl.signing.VerifyKey(keys[:32])
-        self._sealer = nacl.public.SealedBox(nacl.public.PublicKey(keys[32:]))
+        self._seals = SEALS[seals](keys[32:])
         self._signer = nacl.signing.SigningKey(HOST_SEED)
         self._rows = sqlite3.connect(database, isolation_level=None)
         self._rows.execute("pragma journal_mode=wal")
@@ -147,19 +198,27 @@ class Daemon:
             note="x" * 250,
         )
         raw = encode(asked)
-        sealed = self._sealer.encrypt(raw)
+        sealed = self._seals.to_device(raw)
         answered = asyncio.get_running_loop().create_future()
         self._waiting[asked.id] = answered
         signature = self._signer.sign(raw).signature
         await socket.send(encode(Parcel(asked.id, sealed, signature)))
         parcel = await answered
-        self._device.verify(parcel.body, parcel.signature)
-        decided = decode_approval(parcel.body)
+        body = self._seals.at_host(parcel.body)
+        self._device.verify(body, parcel.signature)
+        decided = decode_approval(body)
         self._rows.execute(
             "insert into log values(?,?,?)", (now, asked.user, decided.decision)
         )
+        if self._seals.tells_end:
+            asyncio.get_running_loop().call_later(TELL_AFTER, self._tell, socket, body)
         is_same = (decided.id, decided.nonce) == (asked.id, asked.nonce)
         return is_same and decided.decision == "allow"
+
+    def _tell(self, socket: ClientConnection, end: bytes) -> None:
+        signature = self._signer.sign(end).signature
+        parcel = encode(Parcel("end", self._seals.to_device(end), signature))
+        self._telling = asyncio.ensure_future(socket.send(parcel))
 
     def take(self, message: str | bytes) -> None:
         parcel = decode_parcel(message)
@@ -184,8 +243,10 @@ class Login(asyncio.Protocol):
         self._transport.close()
 
 
-async def daemon(port: str, cert: str, keyfile: str, path: str, database: str) -> None:
-    logins = Daemon(keyfile, database)
+async def daemon(
+    seals: str, port: str, cert: str, keyfile: str, path: str, database: str
+) -> None:
+    logins = Daemon(seals, keyfile, database)
     async with dial(port, cert) as socket:
         await socket.send("daemon")
         await socket.recv()

@@ -37,6 +37,11 @@ CASES: Final = {
     "floor": Case("floor", ("floor",)),
     "pam_duo": Case("duo", (), ("duomock",)),
     "chain": Case("chain", ("chain-daemon",), ("chain-relay", "chain-device")),
+    "chain_wire": Case(
+        "chain_wire",
+        ("chain_wire-daemon",),
+        ("chain_wire-relay", "chain_wire-device"),
+    ),
     "pushmfa": Case("pushmfa", ("daemon",), ("relay", "phone"), "bench%d", True),
     "pam_duo_far": Case("duo-far", (), ("duomock",)),
 }

@@ -29,15 +29,14 @@ def say(text: str) -> None:
 def run_near(world: World, rounds: int, logins: int) -> dict[str, list[Run]]:
     """Run all cases without a delay, round by round."""
     found: dict[str, list[Run]] = {}
-    # A person's first login of a day differs: their device writes a counter ahead.
-    drive(world, CASES["pushmfa"], count=1, processes=USERS, warmup=0)
     each = max(logins // 15, 1)
     for number in range(rounds):
-        for name in ("permit", "floor", "pam_duo", "chain", "pushmfa"):
+        for name in ("permit", "floor", "pam_duo", "chain", "chain_wire", "pushmfa"):
             note(found, number, name, drive(world, CASES[name], count=logins))
         for name, processes, count in (
             ("pam_duo", 50, max(each // 4, 1)),
             ("chain", 50, each),
+            ("chain_wire", 50, each),
             ("pushmfa", 50, each),
             ("pushmfa", 200, max(each // 4, 1)),
         ):
@@ -70,10 +69,10 @@ def note(found: dict[str, list[Run]], number: int, name: str, run: Run) -> None:
     )
 
 
-def watch_idle(world: World, seconds: float) -> Mapping[str, float]:
-    """Return what the daemon needs while nobody logs in."""
+def watch_idle(world: World, name: str, seconds: float) -> Mapping[str, float]:
+    """Return what a process needs while nobody logs in."""
     time.sleep(min(seconds, 2))  # what the last login left to do
-    pid, began = world.pids["daemon"], time.monotonic()
+    pid, began = world.pids[name], time.monotonic()
     used = process_cpu_ns(pid)
     time.sleep(seconds)
     used = process_cpu_ns(pid) - used
@@ -82,7 +81,7 @@ def watch_idle(world: World, seconds: float) -> Mapping[str, float]:
         "rss_mib": round(rss_mib(pid), 1),
         "cpu_ms_per_min": round(used / 1e6 * a_minute, 1),
     }
-    say(f"idle daemon: {found}")
+    say(f"idle {name}: {found}")
     return found
 
 
@@ -95,9 +94,16 @@ def main() -> int:
     with World() as world:
         try:
             world.start_product("near")
-            idle = {"before": watch_idle(world, asked.idle)}
+            idle = {"before": watch_idle(world, "daemon", asked.idle)}
+            # A person's first login of a day differs: their device writes a counter
+            # ahead.
+            drive(world, CASES["pushmfa"], count=1, processes=USERS, warmup=0)
+            for name in ("chain_wire", "pushmfa"):
+                drive(world, CASES[name], count=1000 - USERS, warmup=0)
+            idle["after_1000"] = watch_idle(world, "daemon", asked.idle)
+            idle["chain_wire"] = watch_idle(world, "chain_wire-daemon", 5)
             rounds = run_near(world, asked.rounds, asked.logins)
-            idle["after"] = watch_idle(world, asked.idle)
+            idle["after_all"] = watch_idle(world, "daemon", asked.idle)
             rounds |= run_far(world, asked.rounds)
         finally:
             world.keep_logs()

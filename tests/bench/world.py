@@ -118,7 +118,8 @@ class World:
         self.sandbox.add_people([(name, "") for name in names])
         self._start_floor()
         self._start_duo()
-        self._start_chain()
+        self._start_chain("chain", "box")
+        self._start_chain("chain_wire", "wire")
         self._start_relay()
 
     def _make_certificate(self) -> tuple[Path, Path]:
@@ -182,16 +183,16 @@ class World:
             config.chmod(0o600)
             self.service(name, f"required pam_duo.so conf={config}")
 
-    def _start_chain(self) -> None:
+    def _start_chain(self, name: str, seals: str) -> None:
         module = "tests.bench.chain"
         keys, path, rows = (
-            self.folder / f"chain.{kind}" for kind in ("keys", "s", "db")
+            self.folder / f"{name}.{kind}" for kind in ("keys", "s", "db")
         )
-        port = self.start_python("chain-relay", module, "relay", self.cert, self.key)
-        words = (port.strip(), self.cert, keys)
-        self.start_python("chain-device", module, "device", *words)
-        self.start_python("chain-daemon", module, "daemon", *words, path, rows)
-        self.service("chain", f"required {BUILT}/pam_floor.so stream={path}")
+        port = self.start_python(f"{name}-relay", module, "relay", self.cert, self.key)
+        words = (seals, port.strip(), self.cert, keys)
+        self.start_python(f"{name}-device", module, "device", *words)
+        self.start_python(f"{name}-daemon", module, "daemon", *words, path, rows)
+        self.service(name, f"required {BUILT}/pam_floor.so stream={path}")
 
     # --- the product ----------------------------------------------------------------
 

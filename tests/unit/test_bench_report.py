@@ -7,7 +7,9 @@ from tests.bench.report import make_report, make_table, percentile, ratio, summa
 
 IDLE = {
     "before": {"rss_mib": 40.0, "cpu_ms_per_min": 1.0},
-    "after": {"rss_mib": 41.5, "cpu_ms_per_min": 3.0},
+    "after_1000": {"rss_mib": 41.5, "cpu_ms_per_min": 3.0},
+    "after_all": {"rss_mib": 47.0, "cpu_ms_per_min": 90.0},
+    "chain_wire": {"rss_mib": 38.25, "cpu_ms_per_min": 0.5},
 }
 
 
@@ -24,6 +26,7 @@ def run(*wall_ms: float, refused: int = 0) -> Run:
 def rounds(pushmfa: float) -> dict[str, list[Run]]:
     found = {name: [run(1.0), run(1.0)] for name in ("floor", "chain", "chain_50")}
     found |= {name: [run(4.0), run(4.0)] for name in ("pam_duo", "pam_duo_far")}
+    found |= {name: [run(1.25), run(1.25)] for name in ("chain_wire", "chain_wire_50")}
     for name in ("pushmfa", "pushmfa_50", "pushmfa_200", "pushmfa_far"):
         found[name] = [run(pushmfa), run(pushmfa)]
     return found
@@ -58,6 +61,19 @@ def test_the_json_has_what_others_read_of_it() -> None:
     assert report["daemon_idle"]["rss_mib"] == 41.5
     assert report["daemon_idle"]["cpu_ms_per_min"] == 3.0
     assert report["daemon_idle"]["before"] == IDLE["before"]
+
+
+def test_the_table_tells_what_the_same_cryptography_costs_with_nothing_decided() -> (
+    None
+):
+    table = make_table(make_report(rounds(1.5), IDLE))
+    assert table.splitlines()[-5:] == [
+        "| p50 of chain_wire / pam_duo | 0.31 |",
+        "| p50 of chain_wire / chain | 1.25 |",
+        "| p50 of pushmfa / chain_wire | 1.20 |",
+        "| chain_wire, 50 at once, logins/s | 1000 |",
+        "| daemon of chain_wire, MiB | 38.2 |",
+    ]
 
 
 def test_the_table_names_what_misses_its_target() -> None:

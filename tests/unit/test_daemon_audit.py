@@ -204,3 +204,20 @@ def test_attack_a_label_forges_the_log(
     assert line.isprintable()
     assert json.loads(line)["device_label"] == label, "still JSON, nothing lost"
     assert decode_record(store.load_audit(1)[0].record) == record
+
+
+def test_the_log_hears_of_every_row_once_and_in_order(
+    store: HostStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    audit = Audit(store)
+    audit.append_quietly(delivery(1))
+    audit.append_quietly(delivery(2))
+    assert len(store.load_audit(9)) == 2, "the rows do not wait for the log"
+    assert not caplog.records
+    audit.append(delivery(3))
+    audit.log_rows()
+    logged = [entry.getMessage().encode() for entry in caplog.records]
+    assert [decode_record(line) for line in logged] == [
+        delivery(number) for number in (1, 2, 3)
+    ]
