@@ -16,7 +16,7 @@ JOBS ?= auto
 
 .PHONY: build dist demo test check format lint types imports c-check vectors vectors-check \
         unit integration e2e kill-matrix faults models models-check flood pam-tests \
-        bench bench-programs bench-startup docs module install uninstall by-root install-needs \
+        bench bench-timeline bench-programs bench-startup docs module install uninstall by-root install-needs \
         lock clean
 
 # The whole system in a sandbox: try it, or DEMO=auto and watch it play by itself.
@@ -110,6 +110,9 @@ ROUNDS ?= 5
 LOGINS ?= 300
 bench: install-needs module build/.apt-bench bench-programs
 	$(SUDO) $(BIN)/python -m tests.bench.run --rounds $(ROUNDS) --logins $(LOGINS)
+
+bench-timeline: install-needs module build/.apt-bench bench-programs
+	$(SUDO) $(BIN)/python -m tests.bench.timeline
 
 bench-programs: install-needs
 	@$(MAKE) --no-print-directory -C tests/bench/c OUT=$(abspath build/bench)

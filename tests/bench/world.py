@@ -154,9 +154,10 @@ class World:
 
     def start_python(self, name: str, module: str, *words: str | Path) -> str:
         """Start a module of this folder as `start` does."""
-        return self.start(name, self._python_command(module, *map(str, words)))
+        return self.start(name, self.python_command(module, *map(str, words)))
 
-    def _python_command(self, module: str, *words: str) -> list[str]:
+    def python_command(self, module: str, *words: str) -> list[str]:
+        """Return the command that runs a module of this folder."""
         return ["env", f"PYTHONPATH={ROOT}", *self.python, "-m", module, *words]
 
     def _start_floor(self) -> None:
@@ -237,8 +238,7 @@ class World:
 
     def start_product(self, distance: str) -> None:
         """Start daemon and phone, near to the relay or far from it."""
-        for child in reversed(self._product):
-            self.sandbox.stop(child)
+        self.stop_product()
         self.numbers.unlink(missing_ok=True)
         config = self.folder / f"pushmfa-{distance}.toml"
         config.write_text(
@@ -246,7 +246,7 @@ class World:
                 state=self.folder / "daemon", relay=self.relays[distance], ca=self.cert
             )
         )
-        command = [*find_pushmfa(), "--config", str(config), "daemon"]
+        command = self.daemon_command("--config", str(config), "daemon")
         log = self.sandbox.log("daemon")
         log.unlink(missing_ok=True)
         daemon = self.sandbox.start_notifying("daemon", command)
@@ -255,13 +255,27 @@ class World:
         self._product = [daemon, phone]
         self.pids |= {"daemon": daemon.pid, "phone": phone.pid}
 
+    def stop_product(self) -> None:
+        """Stop daemon and phone, if they run."""
+        for child in reversed(self._product):
+            self.sandbox.stop(child)
+        self._product = []
+
+    def daemon_command(self, *words: str) -> list[str]:
+        """Return the command that runs pushmfa with words, the daemon's."""
+        return [*find_pushmfa(), *words]
+
+    def phone_command(self, *words: str) -> list[str]:
+        """Return the command that runs the phone."""
+        return self.python_command("tests.bench.phone", *words)
+
     def _start_phone(self, state: Path) -> Child:
         log = self.sandbox.log("phone")
         log.unlink(missing_ok=True)
         words = (str(state), str(self.cert), str(self.numbers))
         phone = self.sandbox.start(
             "phone",
-            self._python_command("tests.bench.phone", *words),
+            self.phone_command(*words),
         )
         phone.wait_until(lambda: b"ready\n" in log.read_bytes(), _START)
         return phone
