@@ -51,7 +51,7 @@ def open_or_not(sealed: bytes, device: Any, host: Any) -> bytes:
 
 _open_sealed = verdict.open_sealed
 _verify_signature = verify_signature
-_append = Audit.append
+_append = Audit.append_quietly
 _forget = Logins._forget
 _by_mailbox = Registry.by_mailbox
 _init = Logins.__init__
