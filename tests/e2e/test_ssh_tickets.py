@@ -84,11 +84,12 @@ def test_attack_a_wrong_ticket_is_refused_and_the_right_one_stays_good(
 
 def test_attack_a_ticket_is_of_one_account(host: Host) -> None:
     ticket = make_ticket(host)
+    known = len(host.phone.cards)
     with closing(host.ssh("demo", "echo in")) as ssh:
         ssh.expect("press Enter: ", 10)
         ssh.send_line(ticket)
         ssh.expect("no code is needed", 10)
-        host.phone.deny(host.phone.cards[-1])
+        host.phone.deny(host.phone.new_card(known, 10))
         ssh.send_line()
         assert ssh.wait(10) == 255
     assert "in" not in ssh.text.split("\n")
