@@ -8,7 +8,7 @@ signed is never a bare body but
 so that a statement made for one purpose is worth nothing for another, and no
 body can be read as the label of another statement.
 
-The relay imports this module and no other of `crypto`.
+Of `crypto` the relay imports this module and `webpush`, and no other.
 """
 
 from enum import StrEnum

@@ -16,9 +16,11 @@ from pushmfa.relay.gate import Gate
 from pushmfa.relay.hello import VERSIONS, Peer, verify_hello
 from pushmfa.relay.limits import HELLO_TIMEOUT, Bucket, RelayLimits
 from pushmfa.relay.mailboxes import Link, Mailboxes, Send, Waiting
-from pushmfa.terms import Nonce
+from pushmfa.relay.wakeups import Pusher
+from pushmfa.terms import MailboxId, Nonce, Role
 from pushmfa.wire.link import (
     FEATURE_ACCEPTED,
+    FEATURE_WAKEUP,
     HELLO_LATE,
     HELLO_REFUSED,
     MALFORMED,
@@ -31,6 +33,11 @@ from pushmfa.wire.link import (
     PeerFrame,
     Ready,
     Received,
+    Subscription,
+    TryWakeUp,
+    WakeUpKey,
+    WakeUpReport,
+    WakeUpResult,
     Withdraw,
     decode_peer_frame,
     encode_frame,
@@ -38,8 +45,6 @@ from pushmfa.wire.link import (
 
 INTERNAL_ERROR = CloseCode(1011)
 """RFC 6455, section 7.4.1: the relay could not do what was asked."""
-
-FEATURES = (FEATURE_ACCEPTED,)
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +56,7 @@ class Links:
         self,
         mailboxes: Mailboxes,
         gate: Gate,
+        pusher: Pusher,
         *,
         names: Set[str],
         limits: RelayLimits,
@@ -59,10 +65,13 @@ class Links:
         """Serve mailboxes under the relay's names; clock counts seconds, forward."""
         self._mailboxes = mailboxes
         self._gate = gate
+        self._pusher = pusher
         self._names = names
         self._limits = limits
         self._clock = clock
         self._connections: dict[Link, Connection] = {}
+        self._tests: dict[Link, asyncio.Task[None]] = {}
+        """Test pushes on their way, one a link."""
 
     async def handle(self, connection: Connection) -> None:
         """Serve one connection until it ends; close it with the code that fits."""
@@ -86,7 +95,9 @@ class Links:
 
     async def _greet(self, connection: Connection) -> Peer | None:
         nonce = Nonce(secrets.token_bytes(Nonce.MAX))
-        greeting = Greeting(versions=VERSIONS, nonce=nonce, features=FEATURES)
+        can_push = self._pusher.key is not None
+        features = (FEATURE_ACCEPTED, *((FEATURE_WAKEUP,) if can_push else ()))
+        greeting = Greeting(versions=VERSIONS, nonce=nonce, features=features)
         connection.send(encode_frame(greeting))
         try:
             async with asyncio.timeout(HELLO_TIMEOUT):
@@ -105,6 +116,8 @@ class Links:
         link = Link(peer.role, peer.mailboxes, peer.features, connection.address)
         connection.end_waiting()
         connection.send(encode_frame(Ready()))
+        if _wakes(link) and self._pusher.key is not None:
+            connection.send(encode_frame(WakeUpKey(key=self._pusher.key)))
         waiting = self._mailboxes.open(link, self._clock())
         self._connections[link] = connection
         self._gate.begin_link(link.address)
@@ -115,6 +128,7 @@ class Links:
             await self._read(link, connection)
         finally:
             sending.cancel()
+            self._end_test(link)
             self._gate.end_link(link.address)
             del self._connections[link]
             self._mailboxes.close(link)
@@ -150,6 +164,10 @@ class Links:
                 self._mailboxes.withdraw(link, frame)
             case Allow():
                 self._mailboxes.allow(link, frame, now)
+            case Subscription():
+                self._subscribe(link, frame, now)
+            case TryWakeUp():
+                self._begin_test(link, frame.mailbox, now)
             case Hello():
                 raise MalformedError("a second hello")
         return False
@@ -157,3 +175,42 @@ class Links:
     def _send(self, sends: list[Send]) -> None:
         for link, frame in sends:
             self._connections[link].send(encode_frame(frame))
+
+    def _subscribe(self, link: Link, frame: Subscription, now: float) -> None:
+        _check_wakes(link, frame.mailbox)
+        result = self._pusher.subscribe(frame.mailbox, frame.push, link.address, now)
+        self._report(link, frame.mailbox, result)
+
+    def _begin_test(self, link: Link, mailbox: MailboxId, now: float) -> None:
+        _check_wakes(link, mailbox)
+        if link in self._tests:
+            self._report(link, mailbox, WakeUpResult.FAILED)
+            return
+
+        async def try_out() -> None:
+            result = await self._pusher.try_out(mailbox, link.address, now)
+            del self._tests[link]
+            self._report(link, mailbox, result)
+
+        self._tests[link] = asyncio.create_task(try_out())
+
+    def _end_test(self, link: Link) -> None:
+        test = self._tests.pop(link, None)
+        if test is not None:
+            test.cancel()
+
+    def _report(self, link: Link, mailbox: MailboxId, result: WakeUpResult) -> None:
+        report = WakeUpReport(mailbox=mailbox, result=result)
+        self._connections[link].send(encode_frame(report))
+
+
+def _wakes(link: Link) -> bool:
+    return link.role is Role.DEVICE and FEATURE_WAKEUP in link.features
+
+
+def _check_wakes(link: Link, mailbox: MailboxId) -> None:
+    if not _wakes(link):
+        raise MalformedError("the hello did not say that this device can be woken up")
+    # Attack: another's mailbox, to be told whenever somebody logs in there.
+    if mailbox not in link.mailboxes:
+        raise MalformedError("this mailbox is not open on this link")

@@ -20,10 +20,11 @@ from pushmfa.errors import LimitError, MalformedError, StoreError
 from pushmfa.relay.limits import Buckets, RelayLimits
 from pushmfa.relay.remembered import Box, Remembered, Totals
 from pushmfa.relay.shelf import Shelf
-from pushmfa.relay.webpush import Waker
-from pushmfa.terms import EnvelopeId, MailboxId, Role
+from pushmfa.relay.wakeups import Waker
+from pushmfa.terms import EnvelopeId, MailboxId, Role, WakeUp
 from pushmfa.wire.link import (
     FEATURE_ACCEPTED,
+    FEATURE_WAKEUP,
     Accepted,
     Allow,
     Envelope,
@@ -186,14 +187,32 @@ class Mailboxes:
             origin=hash(link.address),
         )
         is_remembered = self._remember(box, entry)
+        # A meeting mailbox is nobody's who could be woken up.
+        may_wake = link.role is Role.HOST and envelope.to != envelope.sender
         if readers:
+            if may_wake and is_remembered:
+                self._watch(box, entry, readers)
             return [Send(reader, envelope) for reader in readers]
         if not is_remembered:
             return [Send(link, _full(envelope))]
-        wakeup = self._waker.wake(envelope.to, envelope.id)
+        wakeup = WakeUp.NONE
+        if may_wake:
+            wakeup = self._waker.wake(envelope.to, envelope.id, entry.expires_at)
         if FEATURE_ACCEPTED not in link.features:
             return []
         return [Send(link, Accepted(id=envelope.id, wakeup=wakeup))]
+
+    def _watch(self, box: Box[Link], entry: Remembered, readers: list[Link]) -> None:
+        # A phone's link may be dead without anybody knowing: then nobody says
+        # `received`, and the envelope is still remembered after a while.
+        envelope = entry.envelope
+        self._waker.watch(
+            envelope.to,
+            envelope.id,
+            entry.expires_at,
+            acknowledges=any(FEATURE_WAKEUP in one.features for one in readers),
+            is_waiting=lambda: box.get(envelope.id) is entry,
+        )
 
     def received(self, link: Link, frame: Received) -> bool:
         """Forget what link has; return whether there was something to forget.

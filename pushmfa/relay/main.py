@@ -23,7 +23,7 @@ from pushmfa.relay.links import Links
 from pushmfa.relay.mailboxes import Mailboxes
 from pushmfa.relay.notify import keep_alive, notify
 from pushmfa.relay.settings import RelaySettings
-from pushmfa.relay.webpush import NoWaker
+from pushmfa.relay.wakeups import NoPusher, NoWaker
 from pushmfa.relay.websocket_server import SPARE, listen
 from pushmfa.store.relay_rows import RelayRows
 
@@ -121,6 +121,7 @@ class Relay:
         links = Links(
             self._mailboxes,
             self._gate,
+            NoPusher(),
             names=settings.public_urls,
             limits=settings.limits,
             clock=self._clock,

@@ -11,6 +11,14 @@
       |  -> withdraw {id, to, from}           forget ours, if it still waits
       |  <- refused {id, reason}              ours was not taken
 
+A device whose hello names the feature "wakeup" has more:
+
+      |  <- wakeup-key {key}                  right after ready
+      |  -> subscription {mailbox, push}      how to wake me up; null: not any more
+      |  -> try-wakeup {mailbox}              send me a test
+      |  <- wakeup-result {mailbox, result}   what came of either
+      |  -> received {mailbox, id}            also for an envelope that just came in
+
 JSON text frames of at most 16 KiB, one write a frame. docs/protocol.md, section 3.
 """
 
@@ -22,6 +30,7 @@ import msgspec
 
 from pushmfa.terms import (
     Binary,
+    Bytes16,
     EnvelopeId,
     MailboxId,
     Nonce,
@@ -37,11 +46,16 @@ PATH: Final = "/v1/link"
 MAX_FRAME: Final = 16_384
 MAX_MAILBOXES: Final = 64
 MAX_SENDERS: Final = 256
+MAX_ENDPOINT: Final = 2_048
+"""Characters of the URL of a push subscription."""
 
 FEATURE_ACCEPTED: Final = "accepted"
 """A peer that names it wants to hear of `accepted`."""
 
-RESERVED_FRAMES: Final = ("cancel", "subscription", "wakeup", "move")
+FEATURE_WAKEUP: Final = "wakeup"
+"""A device that names it may be woken up, and acknowledges every envelope."""
+
+RESERVED_FRAMES: Final = ("cancel", "wakeup", "move")
 """Names of frames of later features; this version refuses them."""
 
 Version = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
@@ -70,6 +84,28 @@ class RefusalReason(StrEnum):
     NOT_ALLOWED = "not_allowed"
     MAILBOX_FULL = "mailbox_full"
     TOO_MANY = "too_many"
+
+
+class WakeUpResult(StrEnum):
+    """What came of a `subscription` or `try-wakeup`."""
+
+    KEPT = "kept"
+    REMOVED = "removed"
+    REFUSED = "refused"
+    SENT = "sent"
+    GONE = "gone"
+    FAILED = "failed"
+    NONE = "none"
+
+
+class PushPoint(Binary):
+    """An uncompressed P-256 point; whether it is one is for who uses it to check."""
+
+    MIN = MAX = 65
+
+
+class PushAuth(Bytes16):
+    """The authentication secret of a push subscription (RFC 8291, section 3.2)."""
 
 
 class HelloStatement(Binary):
@@ -125,8 +161,46 @@ class Allow(Message, frozen=True, tag="allow"):
     senders: Annotated[tuple[MailboxId, ...], msgspec.Meta(max_length=MAX_SENDERS)]
 
 
+class PushSubscription(Part, frozen=True):
+    """What a browser's PushManager gave: an address, and how to encrypt for it.
+
+    The end point is a bearer capability: whoever knows it can have the push service
+    wake the device up. No log and no host ever sees it.
+    """
+
+    endpoint: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ENDPOINT)]
+    p256dh: PushPoint
+    auth: PushAuth
+
+
+class WakeUpKey(Message, frozen=True, tag="wakeup-key"):
+    """The relay's public key for push services (RFC 8292)."""
+
+    key: PushPoint
+
+
+class Subscription(Message, frozen=True, tag="subscription"):
+    """How to wake up the device of a mailbox; replaces the last, null removes it."""
+
+    mailbox: MailboxId
+    push: PushSubscription | None
+
+
+class TryWakeUp(Message, frozen=True, tag="try-wakeup"):
+    """The device wants a test push for one of its mailboxes."""
+
+    mailbox: MailboxId
+
+
+class WakeUpReport(Message, frozen=True, tag="wakeup-result"):
+    """What came of a `subscription` or `try-wakeup`."""
+
+    mailbox: MailboxId
+    result: WakeUpResult
+
+
 class Envelope(EnvelopeFields, frozen=True, tag="envelope"):
-    """An envelope on its way; it is not acknowledged."""
+    """An envelope on its way; acknowledged only by who named `wakeup`."""
 
 
 class Stored(EnvelopeFields, frozen=True, tag="stored"):
@@ -134,7 +208,7 @@ class Stored(EnvelopeFields, frozen=True, tag="stored"):
 
 
 class Received(Message, frozen=True, tag="received"):
-    """The peer has this stored envelope; the relay forgets it."""
+    """The peer has this envelope; the relay forgets it."""
 
     mailbox: MailboxId
     id: EnvelopeId
@@ -162,8 +236,10 @@ class Refused(Message, frozen=True, tag="refused"):
     reason: RefusalReason
 
 
-PeerFrame = Hello | Allow | Envelope | Received | Withdraw
-RelayFrame = Greeting | Ready | Envelope | Stored | Accepted | Refused
+PeerFrame = Hello | Allow | Envelope | Received | Withdraw | Subscription | TryWakeUp
+RelayFrame = (
+    Greeting | Ready | Envelope | Stored | Accepted | Refused | WakeUpKey | WakeUpReport
+)
 Frame = PeerFrame | RelayFrame
 
 decode_peer_frame: Callable[[bytes], PeerFrame] = make_decoder(

@@ -136,7 +136,7 @@ def test_attack_hello_too_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "nonsense",
         "{}",
         '{"type":"greeting"}',
-        '{"type":"subscription","mailbox":"AAAAAAAAAAAAAAAAAAAAAA"}',
+        '{"type":"wakeup","mailbox":"AAAAAAAAAAAAAAAAAAAAAA"}',
         encode_frame(Received(mailbox=mailbox_of(HOST), id=EnvelopeId(bytes(16)))),
         encode_frame(envelope_of(1, HOST, DEVICE)).replace('"to"', '"to":1,"to"'),
     ],

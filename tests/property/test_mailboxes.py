@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 
 from pushmfa.relay.limits import SHARE, Rate, RelayLimits
 from pushmfa.relay.mailboxes import SHORT_LIFETIME, Link, Mailboxes, Send, Waiting
-from pushmfa.relay.webpush import NoWaker
+from pushmfa.relay.wakeups import NoWaker
 from pushmfa.terms import EnvelopeId, MailboxId, Role
 from pushmfa.wire.envelope import Sealed
 from pushmfa.wire.link import (

@@ -1,9 +1,9 @@
 """Each refusal and each rule of the mailboxes, one by one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -35,11 +35,37 @@ class FakeWaker:
 
     def __init__(self) -> None:
         self.woken: list[tuple[MailboxId, EnvelopeId]] = []
+        self.watched: list[Watched] = []
 
-    def wake(self, mailbox: MailboxId, envelope_id: EnvelopeId) -> WakeUp:
+    def wake(
+        self, mailbox: MailboxId, envelope_id: EnvelopeId, expires_at: float
+    ) -> WakeUp:
         """Pretend to send."""
+        assert expires_at > NOW
         self.woken.append((mailbox, envelope_id))
         return WakeUp.SENT
+
+    def watch(
+        self,
+        mailbox: MailboxId,
+        envelope_id: EnvelopeId,
+        expires_at: float,
+        *,
+        acknowledges: bool,
+        is_waiting: Callable[[], bool],
+    ) -> None:
+        """Remember whom to look after."""
+        assert mailbox == DEVICE
+        assert expires_at > NOW
+        self.watched.append(Watched(envelope_id, acknowledges, is_waiting))
+
+
+class Watched(NamedTuple):
+    """An envelope that went to a link."""
+
+    id: EnvelopeId
+    acknowledges: bool
+    is_waiting: Callable[[], bool]
 
 
 class World:
@@ -192,6 +218,60 @@ def test_nobody_there_means_accepted_and_woken(world: World) -> None:
     accepted = Accepted(id=envelope.id, wakeup=WakeUp.SENT)
     assert world.take(world.host, envelope) == [Send(world.host, accepted)]
     assert world.waker.woken == [(DEVICE, envelope.id)]
+
+
+def test_only_an_envelope_of_a_host_wakes_anybody_up(world: World) -> None:
+    device = world.open(Role.DEVICE, DEVICE)
+    world.mailboxes.close(world.host)
+    answer = envelope_of(1, sender=DEVICE, to=HOST)
+    accepted = Accepted(id=answer.id, wakeup=WakeUp.NONE)
+    assert world.take(device, answer) == [Send(device, accepted)]
+    world.open(Role.HOST, HOST)
+    world.take(device, envelope_of(2, sender=DEVICE, to=HOST))
+    assert (world.waker.woken, world.waker.watched) == ([], [])
+
+
+def test_a_meeting_mailbox_is_not_woken_up(world: World) -> None:
+    [send] = world.take(world.host, envelope_of(1, sender=BOTH, to=BOTH))
+    assert send.frame == Accepted(id=envelope_of(1).id, wakeup=WakeUp.NONE)
+    assert world.waker.woken == []
+
+
+@pytest.mark.parametrize("features", [(), ("wakeup",)])
+def test_what_goes_to_a_link_is_watched_until_it_is_received(
+    world: World, features: tuple[str, ...]
+) -> None:
+    device = Link(Role.DEVICE, frozenset({DEVICE}), frozenset(features), "192.0.2.1")
+    world.mailboxes.open(device, NOW)
+    envelope = envelope_of(1)
+    assert world.take(world.host, envelope) == [Send(device, envelope)]
+    [watched] = world.waker.watched
+    assert (watched.id, watched.acknowledges) == (envelope.id, bool(features))
+    assert watched.is_waiting()
+    assert world.mailboxes.received(device, Received(mailbox=DEVICE, id=envelope.id))
+    assert not watched.is_waiting()
+    # A copy wakes nobody a second time.
+    assert world.take(world.host, envelope) == []
+    assert (len(world.waker.watched), world.waker.woken) == (1, [])
+
+
+def test_what_is_withdrawn_or_expired_wakes_nobody(world: World) -> None:
+    world.open(Role.DEVICE, DEVICE)
+    for number in (1, 2):
+        world.take(world.host, envelope_of(number))
+    withdraw = Withdraw(id=envelope_of(1).id, to=DEVICE, sender=HOST)
+    world.mailboxes.withdraw(world.host, withdraw)
+    assert [one.is_waiting() for one in world.waker.watched] == [False, True]
+    world.mailboxes.purge(NOW + 60)
+    assert [one.is_waiting() for one in world.waker.watched] == [False, False]
+
+
+@small(total_envelopes=1)
+def test_what_could_not_be_remembered_is_not_watched(world: World) -> None:
+    world.take(world.host, envelope_of(1, sender=BOTH, to=BOTH))
+    device = world.open(Role.DEVICE, DEVICE)
+    assert world.take(world.host, envelope_of(2)) == [Send(device, envelope_of(2))]
+    assert world.waker.watched == []
 
 
 def test_accepted_is_not_told_to_whom_it_means_nothing(world: World) -> None:

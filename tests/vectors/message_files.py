@@ -85,6 +85,7 @@ VALID: dict[str, Fields] = {
 }
 
 NULLABLE = {
+    "subscription": ("push",),
     "challenge": (
         "requesting_user",
         "first_factor",
@@ -414,6 +415,7 @@ def _ill_matched(name: str, changes: Fields) -> Fields:
     } | malformed("5.2")
 
 
+LONG_ENDPOINT = "https://push.example/".ljust(2_048, "a")
 PEER_FRAMES: dict[str, Fields] = {
     "hello": m.HELLO,
     "hello with an invitation": m.HELLO | {"invitation": "welcome", "features": []},
@@ -426,7 +428,13 @@ PEER_FRAMES: dict[str, Fields] = {
     | {"sealed": b64(bytes(11_264)), "lifetime": 604_800},
     "received": m.RECEIVED,
     "withdraw": m.WITHDRAW,
+    "subscription": m.SUBSCRIPTION,
+    "subscription that is removed": m.SUBSCRIPTION | {"push": None},
+    "subscription with an end point of 2,048 characters": m.SUBSCRIPTION
+    | {"push": m.SUBSCRIPTION["push"] | {"endpoint": LONG_ENDPOINT}},
+    "try-wakeup": m.TRY_WAKEUP,
 }
+WAKEUP_RESULTS = ("kept", "removed", "refused", "sent", "gone", "failed", "none")
 RELAY_FRAMES: dict[str, Fields] = {
     "greeting": m.GREETING,
     "greeting with a feature that has a hyphen": m.GREETING | {"features": ["a-b_1"]},
@@ -436,8 +444,12 @@ RELAY_FRAMES: dict[str, Fields] = {
     "accepted": m.ACCEPTED,
     "accepted, nothing to wake up": m.ACCEPTED | {"wakeup": "none"},
     "refused": m.REFUSED,
+    "wakeup-key": m.WAKEUP_KEY,
+} | {
+    f"wakeup-result, {word}": m.WAKEUP_RESULT | {"result": word}
+    for word in WAKEUP_RESULTS
 }
-RESERVED = ("cancel", "subscription", "wakeup", "move")
+RESERVED = ("cancel", "wakeup", "move")
 
 
 def frames_file() -> Fields:
@@ -520,10 +532,25 @@ def _bad_peer_frames() -> Iterable[tuple[str, str]]:
         yield f"a hello with {name}", dump(m.HELLO | wrong)
     many = dump(m.ALLOW | {"senders": m.ALLOW["senders"] * 257})
     yield "a list of 257 senders", many
+    push = m.SUBSCRIPTION["push"]
+    pushes: dict[str, Fields] = {
+        "an empty end point": {"endpoint": ""},
+        "an end point of 2,049 characters": {"endpoint": LONG_ENDPOINT + "a"},
+        "an end point that is null": {"endpoint": None},
+        "a key of 64 bytes": {"p256dh": b64(bytes(64))},
+        "a secret of 15 bytes": {"auth": b64(bytes(15))},
+        "a secret in padded base64": {"auth": push["auth"] + "=="},
+        "an unknown field in push": {"expirationTime": None},
+    }
+    for name, wrong in pushes.items():
+        text = dump(m.SUBSCRIPTION | {"push": push | wrong})
+        yield f"a subscription with {name}", text
 
 
 def _bad_relay_frames() -> Iterable[tuple[str, str]]:
     yield "a greeting without a version", dump(m.GREETING | {"versions": []})
     yield "an unknown wake-up", dump(m.ACCEPTED | {"wakeup": "maybe"})
     yield "an unknown reason", dump(m.REFUSED | {"reason": "busy"})
+    yield "an unknown result", dump(m.WAKEUP_RESULT | {"result": "maybe"})
+    yield "a key of 64 bytes", dump(m.WAKEUP_KEY | {"key": b64(bytes(64))})
     yield "a ready with a field", dump(m.READY | {"at": 1})

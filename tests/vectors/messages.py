@@ -240,3 +240,22 @@ ALLOW: Fields = {
     "mailbox": b64(PHONE.mailbox),
     "senders": [b64(HOST.mailbox)],
 }
+WAKEUP_KEY: Fields = {
+    "type": "wakeup-key",
+    "key": b64(b"\x04" + material("the relay's key for pushes", 64)),
+}
+SUBSCRIPTION: Fields = {
+    "type": "subscription",
+    "mailbox": b64(PHONE.mailbox),
+    "push": {
+        "endpoint": "https://push.example/send/c2VjcmV0",
+        "p256dh": b64(b"\x04" + material("key of a push subscription", 64)),
+        "auth": b64(material("secret of a push subscription", 16)),
+    },
+}
+TRY_WAKEUP: Fields = {"type": "try-wakeup", "mailbox": b64(PHONE.mailbox)}
+WAKEUP_RESULT: Fields = {
+    "type": "wakeup-result",
+    "mailbox": b64(PHONE.mailbox),
+    "result": "kept",
+}
