@@ -15,7 +15,7 @@ SOURCES := pushmfa tests hatch_build.py
 JOBS ?= auto
 
 .PHONY: build dist demo test check format lint types imports c-check vectors vectors-check \
-        unit integration e2e kill-matrix faults models models-check flood pam-tests \
+        unit app-tests integration e2e kill-matrix faults models models-check flood pam-tests \
         bench bench-timeline bench-programs bench-startup docs module install uninstall by-root install-needs \
         lock clean
 
@@ -24,7 +24,7 @@ demo: install-needs module
 	$(SUDO) $(BIN)/pushmfa demo --module $(MODULE) $(if $(filter auto,$(DEMO)),--auto)
 
 # Everything: what CI runs is what people run.
-test: check vectors-check unit pam-tests integration models-check e2e
+test: check vectors-check unit app-tests pam-tests integration models-check e2e
 
 check: install-needs lint types imports c-check
 
@@ -56,6 +56,16 @@ vectors-check: install-needs
 
 unit: install-needs
 	$(BIN)/pytest -q -n $(JOBS) tests/unit tests/property tests/vectors
+
+# The phone app: its types, and every vector by its code. Node and npm are in .venv.
+app-tests: tests/app/node_modules/.installed
+	cd tests/app && ../../$(BIN)/node node_modules/typescript/bin/tsc --project .
+	cd tests/app && ../../$(BIN)/node --test
+
+tests/app/node_modules/.installed: tests/app/package-lock.json .venv/.installed
+	@echo "installing the tools of the app into tests/app/node_modules"
+	@cd tests/app && PATH="$(abspath $(BIN)):$$PATH" npm ci --silent --ignore-scripts
+	@touch $@
 
 pam-tests: install-needs
 	$(MAKE) --no-print-directory -C pam_module test BIN=$(abspath $(BIN))
@@ -218,4 +228,4 @@ build/.apt build/.apt-build build/.apt-bench: Makefile
 	@touch $@
 
 clean:
-	rm -rf build .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build .venv dist tests/app/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,145 @@
+// What a device does with an enrollment (docs/protocol.md 5 and 6). The relay, other
+// hosts and the network may send anything; only what this host sealed to this
+// enrollment and signed comes out of here.
+import { encodeBase64url, equal } from "./bytes.js";
+import { open, seal, sealingInfo, sha256, sign, signedMessage, verify } from "./crypto.js";
+import { malformed, must } from "./errors.js";
+import { readJson } from "./json.js";
+import { answer, PROTOCOL_VERSION, statements, toDevice, toHost } from "./wire.js";
+
+/** @import { Bytes } from "./bytes.js" */
+/** @import { DeviceKeys } from "./crypto.js" */
+/** @import { Enrollment } from "./enroll.js" */
+/** @import { Assertion, Challenge, Envelope, Outcome } from "./wire.js" */
+/** @typedef {{statement: Challenge, raw: Bytes}} Asked a challenge, and its exact bytes */
+/** @typedef {{decision: "approval", number: string} | {decision: "denial", reason: "cancel" | "not_me"}} Choice */
+
+/**
+ * What the host says, and its exact bytes. A failure changes nothing, and is nothing to
+ * show to a person.
+ * @param {Enrollment} enrollment @param {DeviceKeys} keys @param {Pick<Envelope, "from" | "to" | "sealed">} envelope
+ */
+export async function openToDevice({ host_id, device_id, mailbox, device_mailbox, verify_key, version }, keys, envelope) {
+  must(equal(envelope.from, mailbox) && equal(envelope.to, device_mailbox), "it is not from this host");
+  // With the names recorded here, never with those that the envelope says.
+  const info = sealingInfo("to-device", host_id, device_id, mailbox, device_mailbox);
+  const { statement: raw, signature } = toDevice.decode(await open(keys.sealing, info, envelope.sealed));
+  // Only the type is read before the signature, for the label. None of an enrollment is for here.
+  const type = String(Object(readJson(raw, raw.length)).type);
+  const known = Object.hasOwn(statements, type) ? /** @type {keyof typeof statements} */ (type) : malformed("not for here");
+  await verify(known, verify_key, raw, signature);
+  const statement = statements[known].decode(raw);
+  must(equal(statement.host_id, host_id), "the statement is of another host");
+  must(equal(statement.device_id, device_id), "the statement is for another device");
+  must(statement.version >= version, "the statement is of a version below the recorded");
+  must(statement.version === PROTOCOL_VERSION, "the statement is of a version that is not known here");
+  return { statement, raw };
+}
+
+/**
+ * The sealed answer to a challenge that `openToDevice` returned. `assert` makes a
+ * WebAuthn assertion over 32 bytes: then the answer says that its holder was verified.
+ * @param {Enrollment} enrollment @param {DeviceKeys} keys @param {Asked} asked @param {Choice} choice
+ * @param {{counter: number, device_time: number}} now @param {(challenge: Bytes) => Promise<Assertion>} [assert]
+ */
+export async function makeAnswer(enrollment, keys, { statement: asked, raw }, choice, now, assert) {
+  const { host_id, device_id, mailbox, device_mailbox } = enrollment;
+  if (choice.decision === "approval") checkNumber(choice.number, asked.digits);
+  const statement = answer.encode({
+    type: "answer",
+    version: PROTOCOL_VERSION,
+    challenge_id: asked.challenge_id,
+    challenge_sha256: await sha256(raw), // so that it names all that was shown
+    host_id,
+    device_id,
+    approver: asked.approver,
+    reason: null,
+    number: null,
+    ...choice,
+    verification: assert ? "webauthn" : "none",
+    grant: 0,
+    ...now,
+    // Not only this challenge's: a host whose state was set back learns of it.
+    epoch: Math.max(asked.epoch, enrollment.epoch),
+  });
+  const payload = toHost.encode({
+    type: "to-host",
+    statement,
+    signature: await sign("answer", keys.identity, statement),
+    assertion: assert ? await assert(await sha256(signedMessage("webauthn", statement))) : null,
+  });
+  return seal(enrollment.sealing_key, sealingInfo("to-host", host_id, device_id, device_mailbox, mailbox), payload);
+}
+
+/** ASCII digits, since other scripts have digits too. @param {string} number @param {number} digits */
+export function checkNumber(number, digits) {
+  if (!/^[0-9]+$/.test(number) || number.length !== digits) malformed(`the number has ${digits} digits`);
+}
+
+// --- cards: each challenge is one, and a newer never replaces an older ---
+//
+//     waiting -> sent -> ended          answered, and the host signed how it ended
+//        |         +--> expired         answered, and nothing was heard
+//        +--> ended                     answered elsewhere, or canceled
+//        +--> expired                   nobody answered
+//     early                             the end came before the challenge, which must not ask
+//
+// Plain data, oldest first, and pure functions; times are in seconds.
+
+/** @typedef {Asked & {key: string, device_id: Bytes, expires_at: number}} Base */
+/** @typedef {Base & {state: "waiting"}} Waiting */
+/** @typedef {Base & {state: "sent", choice: Choice, envelope: Envelope}} Sent */
+/** @typedef {Base & {state: "ended", choice?: Choice, outcome: Outcome}} Ended */
+/** @typedef {Base & {state: "expired", choice?: Choice}} Expired */
+/** @typedef {Waiting | Sent | Ended | Expired | {state: "early", key: string, device_id: Bytes}} Card */
+
+const MAX_WAITING = 16; // of one enrollment: a host that sends more only hurts itself
+const MAX_CLOSED = 256;
+const OUTCOME_GRACE = 5; // that a sent answer may wait for its outcome
+
+/** @param {{device_id: Bytes, challenge_id: Bytes}} statement */
+const keyOf = (statement) => `${encodeBase64url(statement.device_id)}.${encodeBase64url(statement.challenge_id)}`;
+/** @param {Card} card @returns {card is Waiting | Sent} */
+const isOpen = (card) => card.state === "waiting" || card.state === "sent";
+/** @param {{expires_at: number}} card @param {number} now */
+export const secondsLeft = (card, now) => Math.max(Math.floor(card.expires_at - now), 0);
+
+/** @param {Card[]} cards @param {Card} card @returns {Card[]} */
+function put(cards, card) {
+  const at = cards.findIndex(({ key }) => key === card.key);
+  const next = at < 0 ? [...cards, card] : cards.with(at, card), closed = next.filter((other) => !isOpen(other));
+  return closed.length > MAX_CLOSED ? next.filter((other) => other !== closed[0]) : next;
+}
+
+/**
+ * Cards with that of a challenge; the same if it is known, over, or one too many.
+ * @param {Card[]} cards @param {Asked} asked @param {number} lifetime that is left of the envelope; the shorter one holds
+ * @param {number} now
+ */
+export function addCard(cards, { statement, raw }, lifetime, now) {
+  const key = keyOf(statement), { device_id } = statement;
+  const others = cards.filter((card) => card.state === "waiting" && equal(card.device_id, device_id));
+  if (cards.some((card) => card.key === key) || others.length >= MAX_WAITING) return cards;
+  const expires_at = now + Math.min(statement.lifetime, lifetime);
+  return put(cards, { state: "waiting", key, device_id, statement, raw, expires_at });
+}
+
+/** @param {Card[]} cards @param {Waiting} card @param {Choice} choice @param {Envelope} envelope */
+export const markSent = (cards, card, choice, envelope) => put(cards, { ...card, state: "sent", choice, envelope });
+
+/** @param {Card[]} cards @param {Outcome} outcome */
+export function endCard(cards, outcome) {
+  const key = keyOf(outcome), card = cards.find((known) => known.key === key);
+  if (!card || card.state === "early") return put(cards, { state: "early", key, device_id: outcome.device_id });
+  return card.state === "ended" ? cards : put(cards, { ...card, state: "ended", outcome });
+}
+
+/** @param {Card[]} cards @param {number} now */
+export const expireCards = (cards, now) =>
+  cards.map((card) => {
+    if (!isOpen(card) || now < card.expires_at + (card.state === "sent" ? OUTCOME_GRACE : 0)) return card;
+    return /** @type {Expired} */ ({ ...card, state: "expired" });
+  });
+
+/** Forgets those of an enrollment that is revoked. @param {Card[]} cards @param {Bytes} device_id */
+export const dropCards = (cards, device_id) => cards.filter((card) => !equal(card.device_id, device_id));
