@@ -11,7 +11,7 @@ import { readJson, writeJson } from "./json.js";
 const plain = (isGood, what) => (value) => (isGood(value) ? value : malformed(`not ${what}`));
 
 /** @param {number} min @param {number} max @returns {Shape<number>} */
-export const int = (min, max) => plain((value) => typeof value === "number" && value >= min && value <= max, "that int");
+export const int = (min, max) => plain((value) => Number.isInteger(value) && value >= min && value <= max, "that int");
 /** In Unicode's characters, not in UTF-16. @param {number} min @param {number} max @returns {Shape<string>} */
 export const text = (min, max) =>
   plain((value) => typeof value === "string" && isWithin([...value], min, max), `${min} to ${max} characters`);

@@ -62,7 +62,7 @@ def _quote(raw: bytes) -> str:
 
 def _is_harmless(raw: bytes, text: str) -> bool:
     # A combining mark could sit on a quote, or on the space between arguments.
-    has_marks = any(unicodedata.combining(character) for character in text)
+    has_marks = any(_is_mark(character) for character in text)
     is_whole = text.encode("utf-8") == raw
     is_same = make_harmless(text, _MAX_SHOWN) == text
     return is_whole and is_same and not has_marks and "'" not in text
@@ -80,8 +80,13 @@ def _escape(character: str) -> str:
     if 0xDC80 <= code <= 0xDCFF:
         return f"\\x{code - 0xDC00:02x}"
     is_shown = make_harmless(character) == character
-    if is_shown and not unicodedata.combining(character):
+    if is_shown and not _is_mark(character):
         return character
     if code < 0x100:
         return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _is_mark(character: str) -> bool:
+    # Not unicodedata.combining(): it is 0 for marks that enclose what is before them.
+    return unicodedata.category(character).startswith("M")

@@ -6,7 +6,7 @@ import * as crypto from "../../pushmfa/app/crypto.js";
 import { isSealingKey, isVerifyKey } from "../../pushmfa/app/curve.js";
 import * as enroll from "../../pushmfa/app/enroll.js";
 import { malformed, Refusal } from "../../pushmfa/app/errors.js";
-import { decodeText, makeHarmless } from "../../pushmfa/app/harmless.js";
+import { commandText, decodeText, makeHarmless } from "../../pushmfa/app/harmless.js";
 import { parseLink, relayName } from "../../pushmfa/app/link-text.js";
 import * as wire from "../../pushmfa/app/wire.js";
 import { hex, pairOfScalar, toHex } from "./vectors.js";
@@ -194,6 +194,8 @@ export const RUNS = {
   "text.json": {
     make_harmless: ({ text, limit }) => makeHarmless(text, limit),
     decode_text: ({ bytes }) => decodeText(hex(bytes)),
+    command: ({ command }) =>
+      commandText({ head: hex(command), tail: hex(""), length: command.length / 2, sha256: new Uint8Array(32) }).head,
   },
 };
 

@@ -205,6 +205,10 @@ def test_the_wheel_holds_everything() -> None:
         assert files
         for path in files:
             assert f"pushmfa/share/{path.relative_to(ROOT).as_posix()}" in names
+    app = [path for path in (ROOT / "pushmfa/app").rglob("*") if path.is_file()]
+    assert app
+    for path in app:
+        assert path.relative_to(ROOT).as_posix() in names
     assert "pushmfa/share/samples/relay.toml" in names
     code = {name for name in names if name.endswith(".py")}
     assert len(code) == len(list((ROOT / "pushmfa").rglob("*.py")))

@@ -30,6 +30,7 @@ from pushmfa.crypto.signing import (
     signed_message,
     verify_signature,
 )
+from pushmfa.device.command_text import command_text
 from pushmfa.device.enrollment import (
     Claim,
     Meeting,
@@ -487,6 +488,17 @@ def text_of(case: Case, _: Case) -> str:
     return text.decode_text(bytes.fromhex(case["bytes"]))
 
 
+def command_shown(case: Case, _: Case) -> str:
+    raw = bytes.fromhex(case["command"])
+    command = payload.Command(
+        head=payload.CommandPiece(raw),
+        tail=payload.CommandPiece(b""),
+        length=len(raw),
+        sha256=Digest(bytes(32)),
+    )
+    return command_text(command).head
+
+
 MESSAGES: dict[str, Run] = {
     "message": decoded,
     "decode": decoded,
@@ -530,6 +542,7 @@ RUNS: dict[str, dict[str, Run]] = {
         "make_harmless": harmless,
         "make_ascii": ascii_text,
         "decode_text": text_of,
+        "command": command_shown,
     },
 }
 

@@ -248,6 +248,54 @@ HARMLESS = {
 }
 
 
+COMMANDS = {
+    "plain arguments stay bare": (
+        b"/usr/bin/id\0-u\0alice@web1\0",
+        "/usr/bin/id -u alice@web1",
+    ),
+    "nothing at all": (b"", ""),
+    "an argument without its NUL": (b"ls\0-l", "ls -l"),
+    "an empty argument is seen": (b"sh\0\0-c\0", "sh '' -c"),
+    "an empty argument at the end is seen": (b"echo\0\0", "echo ''"),
+    "spaces stand in quotes": (b"echo\0a b\0", "echo 'a b'"),
+    "what a shell would obey stands in quotes": (
+        b"sh\0-c\0id; rm *\0",
+        "sh -c 'id; rm *'",
+    ),
+    "a quote is escaped": (b"echo\0it's\0", "echo $'it\\'s'"),
+    "a line end is escaped": (b"echo\0a\nb\tc\rd\0", "echo $'a\\nb\\tc\\rd'"),
+    "a control character is escaped": (b"echo\0\x1b[2J\0", "echo $'\\x1b[2J'"),
+    "a backslash stays in quotes": (b"echo\0a\\b\0", "echo 'a\\b'"),
+    "a backslash beside an escape is escaped": (b"echo\0\\\x07\0", "echo $'\\\\\\x07'"),
+    "a byte that is not UTF-8 is escaped": (b"echo\0\xff\0", "echo $'\\xff'"),
+    "text that looks like an escaped byte is told from one": (
+        b"echo\0\\xff\0",
+        "echo '\\xff'",
+    ),
+    "half of a character is escaped": (b"echo\0\xe6\x9d\0", "echo $'\\xe6\\x9d'"),
+    "letters of other scripts stay": (
+        "echo\0\u6771\u4eac\0".encode(),
+        "echo '\u6771\u4eac'",
+    ),
+    "an override is escaped": ("echo\0a\u202eb\0".encode(), "echo $'a\\u202eb'"),
+    "a zero-width space is escaped": ("echo\0a\u200bb\0".encode(), "echo $'a\\u200bb'"),
+    "a space that is another is escaped": (
+        "echo\0a\u00a0b\0".encode(),
+        "echo $'a\\u00a0b'",
+    ),
+    "a combining mark is escaped": ("echo\0\u0301\0".encode(), "echo $'\\u0301'"),
+    "a mark that encloses what is before it is escaped": (
+        "echo\0\u20dd\0".encode(),
+        "echo $'\\u20dd'",
+    ),
+    "a tag character is escaped": (
+        "echo\0\U000e0041\0".encode(),
+        "echo $'\\U000e0041'",
+    ),
+    "a picture stays": ("echo\0\U0001f4f1\0".encode(), "echo '\U0001f4f1'"),
+}
+
+
 def text_file() -> Fields:
     """Return text.json."""
     cases: list[Fields] = [
@@ -279,10 +327,16 @@ def text_file() -> Fields:
             ("a surrogate in UTF-8", b"\xed\xa0\x80", "\\xed\\xa0\\x80"),
         )
     ]
+    cases += [
+        {"name": name, "operation": "command", "command": raw.hex()}
+        | {"expected": expected}
+        for name, (raw, expected) in COMMANDS.items()
+    ]
     return vector_file(
         "Text from outside, as a terminal, a log or a page shows it: control, format,"
         " surrogate, private and unassigned characters and line separators as escapes"
-        " (two, four or eight hexadecimal digits), other spaces plain, after NFC.",
+        " (two, four or eight hexadecimal digits), other spaces plain, after NFC."
+        " `command`: arguments with NUL after each, as a shell would read them.",
         "section 2.1",
         cases,
     )

@@ -150,6 +150,7 @@ def _other_forms(fields: Fields) -> list[Fields]:
             "the order of fields does not matter": turned,
             "white space does not matter": spaced,
             "an escaped letter is that letter": text.replace("type", "\\u0074ype"),
+            "needless escapes do not matter": text.replace("revoked", "\\u0072evoked"),
         }.items()
     ]
 
@@ -218,6 +219,19 @@ def _not_json(fields: Fields) -> Iterable[Fields]:
         "brackets without end": "[" * 4_000,
         "objects without end": '{"at":' * 1_000,
         "a doubled key in other letters": text[:-1] + ',"\\u0061t":1}',
+        "a doubled key before the first": '{"\\u0061t":1,' + text[1:],
+        "a key __proto__": text[:-1] + ',"__proto__":{"at":1}}',
+        "a key __proto__ instead of a field": text.replace('"at"', '"__proto__"'),
+        "a key constructor": text[:-1] + ',"constructor":1}',
+        "a type that is a name of every object": text.replace(
+            '"revoked"', '"toString"'
+        ),
+        "a list of the type": text.replace('"revoked"', '["revoked"]'),
+        "a no-break space before it": "\u00a0" + text,
+        "a line separator after it": text + "\u2028",
+        "a form feed after it": text + "\f",
+        "a letter escaped as in JavaScript": text.replace("revoked", "\\x72evoked"),
+        "a line end in a text": text.replace("revoked", "revo\nked"),
         "white space to more than 8,192 bytes": text + " " * (8_193 - len(text)),
     }
     for name, form in forms.items():
@@ -234,6 +248,9 @@ def _not_json(fields: Fields) -> Iterable[Fields]:
             "type": kind,
             "hex": raw.hex(),
         } | malformed("2.1: UTF-8")
+    for number in ("1.5", "-0.0", "0e0", "10e-1", "1.0000000000000000001", ".5", "1."):
+        form = dump(fields | {"at": Raw(number)})
+        yield _bad(kind, f"the time {number[:9]} is refused", form)
     for number in ("1.0", "1e0", "1E3", '"1"', "true", "NaN", "Infinity", "-1", "01"):
         form = dump(fields | {"at": Raw(number)})
         yield _bad(kind, f"the time {number} is refused", form)
@@ -287,7 +304,11 @@ def _bad_challenges() -> Iterable[tuple[str, str, str]]:
         "grant_offered": [("43201", 43_201), ("-1", -1)],
         "others_pending": [("101", 101)],
         "risk": [("a text that is no word", ["New"]), ("17 words", ["w"] * 17)],
-        "epoch": [("2 to the power of 53", 2**53)],
+        "epoch": [
+            ("2 to the power of 53", 2**53),
+            ("2 to the power of 53, and 1", 2**53 + 1),
+            ("a fraction below it", Raw("9007199254740990.5")),
+        ],
     }
     for field, wrongs in values.items():
         for name, value in wrongs:
