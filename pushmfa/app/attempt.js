@@ -15,8 +15,7 @@ import { answer, PROTOCOL_VERSION, statements, toDevice, toHost } from "./wire.j
 /** @typedef {{decision: "approval", number: string} | {decision: "denial", reason: "cancel" | "not_me"}} Choice */
 
 /**
- * What the host says, and its exact bytes. A failure changes nothing, and is nothing to
- * show to a person.
+ * What the host says. A failure changes nothing, and is nothing to show to a person.
  * @param {Enrollment} enrollment @param {DeviceKeys} keys @param {Pick<Envelope, "from" | "to" | "sealed">} envelope
  */
 export async function openToDevice({ host_id, device_id, mailbox, device_mailbox, verify_key, version }, keys, envelope) {
@@ -29,10 +28,8 @@ export async function openToDevice({ host_id, device_id, mailbox, device_mailbox
   const known = Object.hasOwn(statements, type) ? /** @type {keyof typeof statements} */ (type) : malformed("not for here");
   await verify(known, verify_key, raw, signature);
   const statement = statements[known].decode(raw);
-  must(equal(statement.host_id, host_id), "the statement is of another host");
-  must(equal(statement.device_id, device_id), "the statement is for another device");
-  must(statement.version >= version, "the statement is of a version below the recorded");
-  must(statement.version === PROTOCOL_VERSION, "the statement is of a version that is not known here");
+  must(equal(statement.host_id, host_id) && equal(statement.device_id, device_id), "not of this enrollment");
+  must(statement.version >= version && statement.version === PROTOCOL_VERSION, "of another version");
   return { statement, raw };
 }
 
@@ -86,12 +83,13 @@ export function checkNumber(number, digits) {
 //
 // Plain data, oldest first, and pure functions; times are in seconds.
 
-/** @typedef {Asked & {key: string, device_id: Bytes, expires_at: number}} Base */
+/** @typedef {{key: string, device_id: Bytes}} Named */
+/** @typedef {Named & Asked & {expires_at: number}} Base */
 /** @typedef {Base & {state: "waiting"}} Waiting */
 /** @typedef {Base & {state: "sent", choice: Choice, envelope: Envelope}} Sent */
 /** @typedef {Base & {state: "ended", choice?: Choice, outcome: Outcome}} Ended */
 /** @typedef {Base & {state: "expired", choice?: Choice}} Expired */
-/** @typedef {Waiting | Sent | Ended | Expired | {state: "early", key: string, device_id: Bytes}} Card */
+/** @typedef {Waiting | Sent | Ended | Expired | Named & {state: "early"}} Card */
 
 const MAX_WAITING = 16; // of one enrollment: a host that sends more only hurts itself
 const MAX_CLOSED = 256;
@@ -99,22 +97,19 @@ const OUTCOME_GRACE = 5; // that a sent answer may wait for its outcome
 
 /** @param {{device_id: Bytes, challenge_id: Bytes}} statement */
 const keyOf = (statement) => `${encodeBase64url(statement.device_id)}.${encodeBase64url(statement.challenge_id)}`;
-/** @param {Card} card @returns {card is Waiting | Sent} */
-const isOpen = (card) => card.state === "waiting" || card.state === "sent";
 /** @param {{expires_at: number}} card @param {number} now */
 export const secondsLeft = (card, now) => Math.max(Math.floor(card.expires_at - now), 0);
 
 /** @param {Card[]} cards @param {Card} card @returns {Card[]} */
 function put(cards, card) {
-  const at = cards.findIndex(({ key }) => key === card.key);
-  const next = at < 0 ? [...cards, card] : cards.with(at, card), closed = next.filter((other) => !isOpen(other));
+  const at = cards.findIndex(({ key }) => key === card.key), next = at < 0 ? [...cards, card] : cards.with(at, card);
+  const closed = next.filter(({ state }) => state !== "waiting" && state !== "sent");
   return closed.length > MAX_CLOSED ? next.filter((other) => other !== closed[0]) : next;
 }
 
 /**
- * Cards with that of a challenge; the same if it is known, over, or one too many.
- * @param {Card[]} cards @param {Asked} asked @param {number} lifetime that is left of the envelope; the shorter one holds
- * @param {number} now
+ * The same cards if the challenge is known, over, or one too many.
+ * @param {Card[]} cards @param {Asked} asked @param {number} lifetime that the envelope has left @param {number} now
  */
 export function addCard(cards, { statement, raw }, lifetime, now) {
   const key = keyOf(statement), { device_id } = statement;
@@ -130,15 +125,15 @@ export const markSent = (cards, card, choice, envelope) => put(cards, { ...card,
 /** @param {Card[]} cards @param {Outcome} outcome */
 export function endCard(cards, outcome) {
   const key = keyOf(outcome), card = cards.find((known) => known.key === key);
-  if (!card || card.state === "early") return put(cards, { state: "early", key, device_id: outcome.device_id });
-  return card.state === "ended" ? cards : put(cards, { ...card, state: "ended", outcome });
+  if (!card) return put(cards, { state: "early", key, device_id: outcome.device_id });
+  return card.state === "early" || card.state === "ended" ? cards : put(cards, { ...card, state: "ended", outcome });
 }
 
-/** @param {Card[]} cards @param {number} now */
+/** @param {Card[]} cards @param {number} now @returns {Card[]} */
 export const expireCards = (cards, now) =>
   cards.map((card) => {
-    if (!isOpen(card) || now < card.expires_at + (card.state === "sent" ? OUTCOME_GRACE : 0)) return card;
-    return /** @type {Expired} */ ({ ...card, state: "expired" });
+    const grace = { waiting: 0, sent: OUTCOME_GRACE, ended: NaN, expired: NaN, early: NaN }[card.state];
+    return "expires_at" in card && now >= card.expires_at + grace ? { ...card, state: "expired" } : card;
   });
 
 /** Forgets those of an enrollment that is revoked. @param {Card[]} cards @param {Bytes} device_id */

@@ -7,17 +7,14 @@ import { must, Refusal } from "./errors.js";
 /** @typedef {{privateKey: CryptoKey, publicKey: Bytes}} KeyPair */
 /** @typedef {{identity: KeyPair, sealing: KeyPair, relay: KeyPair}} DeviceKeys */
 
-const subtle = crypto.subtle, NONE = new Uint8Array(0);
-const P256 = { name: "ECDH", namedCurve: "P-256" };
+const subtle = crypto.subtle, NONE = new Uint8Array(0), P256 = { name: "ECDH", namedCurve: "P-256" };
 /** @param {Promise<ArrayBuffer>} buffer */
 const bytes = async (buffer) => new Uint8Array(await buffer);
 
-/** Also the id of a host or an enrollment, of its first verify key. @param {Uint8Array[]} parts */
+/** Of its first verify key the id of a host or an enrollment. @param {Uint8Array[]} parts */
 export const sha256 = (...parts) => bytes(subtle.digest("SHA-256", concat(...parts)));
 /** @param {Bytes} relayKey */
 export const mailboxOf = async (relayKey) => (await sha256(relayKey)).slice(0, 16);
-
-// --- keys ---
 
 /** @param {{name: string}} algorithm @param {KeyUsage[]} usages @returns {Promise<KeyPair>} */
 async function newPair(algorithm, ...usages) {
@@ -41,18 +38,16 @@ export async function pairOfSeed(seed) {
 
 /** @param {Uint8Array} verifyKey @param {Uint8Array} sealingKey */
 export function checkKeys(verifyKey, sealingKey) {
-  if (!isVerifyKey(verifyKey) || !isSealingKey(sealingKey)) {
-    throw new Refusal("bad_key", "keys that no honest party can have made");
-  }
+  const isGood = isVerifyKey(verifyKey) && isSealingKey(sealingKey);
+  if (!isGood) throw new Refusal("bad_key", "keys that no honest party can have made");
 }
 
 // --- signing; a label is what stands behind "pushmfa/v1 " ---
 
 /** @param {string} label @param {Uint8Array} body */
 export function signedMessage(label, body) {
-  const size = new DataView(new ArrayBuffer(4));
-  size.setUint32(0, body.length);
-  return concat(utf8(`pushmfa/v1 ${label}\0`), new Uint8Array(size.buffer), body);
+  const { length } = body, size = Uint8Array.of(length >> 24, length >> 16, length >> 8, length);
+  return concat(utf8(`pushmfa/v1 ${label}\0`), size, body);
 }
 
 /** @param {string} label @param {KeyPair} pair @param {Uint8Array} body */
@@ -67,9 +62,12 @@ export async function isSigned(verifyKey, message, signature) {
   // Engines differ in what they refuse: what one of them may let through stops here.
   const r = signature.subarray(0, 32), s = signature.subarray(32);
   if (!isCanonical(verifyKey) || !isCanonical(r) || !isReduced(s)) return false;
-  const key = subtle.importKey("raw", verifyKey, "Ed25519", false, ["verify"]);
-  // An engine may reject what is no point of the curve.
-  return key.then((key) => subtle.verify("Ed25519", key, signature, message)).catch(() => false);
+  try {
+    const key = await subtle.importKey("raw", verifyKey, "Ed25519", false, ["verify"]);
+    return await subtle.verify("Ed25519", key, signature, message);
+  } catch {
+    return false; // no point of the curve
+  }
 }
 
 // --- sealing: HPKE (RFC 9180) in base mode, one message a context ---
@@ -85,7 +83,7 @@ async function hkdf(salt, secret, info, size = 32) {
   return bytes(subtle.deriveBits({ name: "HKDF", hash: "SHA-256", salt, info }, key, 8 * size));
 }
 
-/** LabeledExtract; HMAC pads a salt that is empty to 32 zeros. @param {string} label @param {Bytes} input */
+/** LabeledExtract without salt, for which HMAC has 32 zeros. @param {string} label @param {Bytes} input */
 async function extract(label, input) {
   const key = await subtle.importKey("raw", new Uint8Array(32), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
   return bytes(subtle.sign("HMAC", key, labeled(SUITE, label, input)));
@@ -95,7 +93,7 @@ async function extract(label, input) {
 async function contextOf(privateKey, publicKey, both, info) {
   const other = await subtle.importKey("raw", publicKey, P256, false, []);
   const dh = await bytes(subtle.deriveBits({ name: "ECDH", public: other }, privateKey, 256));
-  // LabeledExpand of LabeledExtract is one HKDF.
+  // LabeledExpand (from two bytes of size on) of LabeledExtract is one HKDF.
   const size = Uint8Array.of(0, 32), nonceSize = Uint8Array.of(0, 12);
   const shared = await hkdf(NONE, labeled(KEM, "eae_prk", dh), concat(size, labeled(KEM, "shared_secret", both)));
   const schedule = concat(Uint8Array.of(0), await extract("psk_id_hash", NONE), await extract("info_hash", info));
@@ -127,13 +125,13 @@ export async function open({ privateKey, publicKey }, info, sealed) {
   return aesGcm("decrypt", key, nonce, "", sealed.slice(65)).catch(closed);
 }
 
-/** One text for all: who sends garbage learns nothing of what was wrong. @returns {never} */
+/** One text: who sends garbage learns nothing of what was wrong. @returns {never} */
 function closed() {
   throw new Refusal("not_opened", "it does not open with these keys and names");
 }
 
 /**
- * The `info` of HPKE: what goes one way, between these two, opens nowhere else.
+ * What goes one way, between these two, opens nowhere else.
  * @param {"to-device" | "to-host"} direction
  * @param {[hostId: Bytes, deviceId: Bytes, from: Bytes, to: Bytes]} names of fixed lengths
  */

@@ -1,15 +1,17 @@
 // What WebCrypto does not promise of public keys, by plain arithmetic.
 
 const P = 2n ** 255n - 19n, ORDER = 2n ** 252n + 27742317777372353535851937790883648493n;
-const D = 0x52036cee2b6ffe738cc740797779e89800700a4d4141d8ab75eb4dca135978a3n;
-const ROOT_OF_MINUS_1 = 0x2b8324804fc1df0b2b4d00993dfbd7a72f431806ad2fe478c4ee1b274a0ea0b0n;
-const BASE_Y = 0x6666666666666666666666666666666666666666666666666666666666666658n;
+const D = mod(-121665n * power(121666n, P - 2n)), BASE_Y = mod(4n * power(5n, P - 2n));
+const ROOT_OF_MINUS_1 = power(2n, (P - 1n) / 4n);
 const ORDER_8_Y = 0x05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826n;
 const SMALL_ORDER_Y = [0n, 1n, P - 1n, ORDER_8_Y, P - ORDER_8_Y];
 
 /** @typedef {[x: bigint, y: bigint, z: bigint, t: bigint]} Point RFC 8032, 5.1.4 */
 
-const mod = (/** @type {bigint} */ a, m = P) => ((a % m) + m) % m;
+/** @param {bigint} a */
+function mod(a, m = P) {
+  return ((a % m) + m) % m;
+}
 /** @param {Uint8Array} raw */
 const bigEndian = (raw) => raw.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
 /** @param {Uint8Array} raw */
@@ -18,9 +20,8 @@ const littleEndian = (raw) => bigEndian(raw.slice().reverse());
 const yOf = (raw) => littleEndian(raw) & (2n ** 255n - 1n);
 
 /**
- * Whether a public key, or the R of a signature, is the only encoding of its point, and not
- * of small order. Under a key of small order one signature fits every message; of two
- * encodings of one key each would be a host id.
+ * Whether a public key, or the R of a signature, is the only encoding of its point, and
+ * of no small order: under such a key one signature fits every message.
  * @param {Uint8Array} raw
  */
 export const isCanonical = (raw) => raw.length === 32 && yOf(raw) < P && !SMALL_ORDER_Y.includes(yOf(raw));
@@ -60,9 +61,8 @@ function pointOf(y) {
 }
 
 /**
- * Whether an honest party can have made a public key: canonical, on the curve, and of prime
- * order, since about the signatures of others libraries disagree. (The sign of x, left
- * out here, does not change the order.)
+ * Whether an honest party can have made a public key: of prime order, since about the
+ * signatures of others libraries disagree. The sign of x does not change the order.
  * @param {Uint8Array} raw
  */
 export function isVerifyKey(raw) {
@@ -72,11 +72,7 @@ export function isVerifyKey(raw) {
   return x === 0n && y === z;
 }
 
-/**
- * The public key of a seed, from its SHA-512. Not in constant time: it is for the secret of
- * an enrollment link, which lives for five minutes.
- * @param {Uint8Array} digest
- */
+/** Of a seed's SHA-512. Not in constant time: for the secret of a link, which lives for minutes. @param {Uint8Array} digest */
 export function publicKeyOf(digest) {
   const scalar = (littleEndian(digest) & (2n ** 254n - 8n)) | (2n ** 254n);
   const [x, y, z] = multiply(scalar, /** @type {Point} */ (pointOf(BASE_Y)));
@@ -87,11 +83,7 @@ export function publicKeyOf(digest) {
 const P256 = 2n ** 256n - 2n ** 224n + 2n ** 192n + 2n ** 96n - 1n;
 const B256 = 0x5ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f63bce3c3e27d2604bn;
 
-/**
- * Whether raw is an uncompressed point of P-256. One off the curve would leak the private
- * key that meets it; another form would be another name of the same key.
- * @param {Uint8Array} raw
- */
+/** Whether raw is a point of P-256; one off the curve would leak the private key that meets it. @param {Uint8Array} raw */
 export function isSealingKey(raw) {
   const x = bigEndian(raw.subarray(1, 33)), y = bigEndian(raw.subarray(33));
   const isOnCurve = mod(y * y - x ** 3n + 3n * x - B256, P256) === 0n;

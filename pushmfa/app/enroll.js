@@ -1,7 +1,7 @@
-// The device's side of an enrollment: bytes in, bytes out (docs/protocol.md 4; checks
-// have the numbers of 4.4). The host is bound by its commitment before it sees our claim,
-// and our claim is made before we see what it committed to: nobody in the middle can
-// choose until the six digits agree.
+// The device's side of an enrollment: bytes in, bytes out (docs/protocol.md 4; checks have
+// the numbers of 4.4). The host is bound by its commitment before it sees our claim, and
+// we before we see what it committed to: nobody in the middle can choose until the six
+// digits agree.
 import { equal, randomBytes, utf8 } from "./bytes.js";
 import { checkKeys, disclose, enclose, linkKey, mailboxOf, open, pairOfSeed, sealingInfo, sha256, sign, verify } from "./crypto.js";
 import { malformed, must } from "./errors.js";
@@ -11,7 +11,8 @@ import { enrollClaim, enrollCommit, enrollDevice, enrollDone, enrollHost, PROTOC
 /** @import { DeviceKeys } from "./crypto.js" */
 /** @import { EnrollHost } from "./wire.js" */
 /** @typedef {Awaited<ReturnType<typeof meetingOf>>} Meeting */
-/** @typedef {Awaited<ReturnType<typeof makeClaim>>} Claim */
+/** @typedef {{commitment: Bytes, sha256: Bytes}} Claim */
+/** @typedef {Pick<EnrollHost, "verify_key" | "sealing_key" | "nonce">} HostKeys */
 /** @typedef {Awaited<ReturnType<typeof recordOf>>} Enrollment */
 
 /** Where both meet. @param {Bytes} secret of the link */
@@ -53,7 +54,7 @@ export async function makeClaim(meeting, commitment, { identity, sealing, relay 
 
 /**
  * What the host reveals; any failure ends the enrollment.
- * @param {Meeting} meeting @param {Pick<Claim, "sha256" | "commitment">} claim @param {DeviceKeys} keys @param {Bytes} sealed
+ * @param {Meeting} meeting @param {Claim} claim @param {DeviceKeys} keys @param {Bytes} sealed
  */
 export async function openHost(meeting, claim, keys, sealed) {
   const { hostId, deviceId, statement, signature } = await openPayload(meeting, keys, "enroll-host", sealed); // 1, 2
@@ -64,44 +65,37 @@ export async function openHost(meeting, claim, keys, sealed) {
   must(equal(host.device_id, deviceId), "it is for another device", "check_5");
   must(equal(host.claim_sha256, claim.sha256), "it answers another claim", "check_6");
   // Attack: a relay that knows the secret puts its own keys here.
-  const revealed = await commitmentOf(host);
-  must(equal(revealed, claim.commitment), "the host does not show the keys that it committed to", "check_7");
+  must(equal(await commitmentOf(host), claim.commitment), "not the keys that it committed to", "check_7");
   checkKeys(host.verify_key, host.sealing_key); // 8
   checkVersions(host);
   return host;
 }
 
-/** @typedef {Pick<EnrollHost, "verify_key" | "sealing_key" | "nonce">} HostKeys */
-
 /** @param {HostKeys} host */
 export const commitmentOf = (host) =>
   sha256(utf8("pushmfa/v1 enroll-commit\0"), host.verify_key, host.sealing_key, host.nonce);
 
-/** The six digits, which only the device shows. @param {Pick<Claim, "sha256">} claim @param {HostKeys} host */
+/** The six digits, which only the device shows. @param {{sha256: Bytes}} claim @param {HostKeys} host */
 export async function codeOf(claim, host) {
   const label = utf8("pushmfa/v1 enroll-code\0");
   const digest = await sha256(label, host.verify_key, host.sealing_key, host.nonce, claim.sha256);
   return String(new DataView(digest.buffer).getBigUint64(0) % 1_000_000n).padStart(6, "0");
 }
 
-/**
- * How it ended, as the same host signed it.
- * @param {Meeting} meeting @param {DeviceKeys} keys @param {EnrollHost} host @param {Bytes} sealed
- */
+/** How it ended. @param {Meeting} meeting @param {DeviceKeys} keys @param {EnrollHost} host @param {Bytes} sealed */
 export async function openDone(meeting, keys, host, sealed) {
   const { hostId, deviceId, statement, signature } = await openPayload(meeting, keys, "enroll-done", sealed);
   await verify("enroll-done", host.verify_key, statement, signature);
   const done = enrollDone.decode(statement);
   must(equal(hostId, host.host_id) && equal(done.host_id, hostId), "it is from another host");
-  const isOurs = equal(done.device_id, deviceId) && equal(done.claim_sha256, host.claim_sha256);
-  must(isOurs, "it is about another enrollment");
+  must(equal(done.device_id, deviceId) && equal(done.claim_sha256, host.claim_sha256), "of another enrollment");
   must(done.version === PROTOCOL_VERSION, "it is of another version");
   return done;
 }
 
 /**
- * What a device keeps, beside its keys: all that the host said, with the host's names
- * (`verify_key`, `sealing_key` and `mailbox` are the host's), and its own.
+ * What a device keeps beside its keys: all that the host said (`verify_key`, `sealing_key`
+ * and `mailbox` are the host's), and what is its own.
  * @param {EnrollHost} host @param {DeviceKeys} keys @param {string} label @param {number} enrolled_at
  */
 export const recordOf = async (host, keys, label, enrolled_at) => ({
@@ -123,7 +117,5 @@ async function openPayload({ fromHost, mailbox }, keys, step, sealed) {
 }
 
 /** @param {{version: number, versions: number[]}} said */
-function checkVersions({ version, versions }) {
-  const isCommon = version === PROTOCOL_VERSION && versions.includes(version);
-  must(isCommon, "host and device have no version in common", "no_common_version");
-}
+const checkVersions = ({ version, versions }) =>
+  must(version === PROTOCOL_VERSION && versions.includes(version), "no version in common", "no_common_version");

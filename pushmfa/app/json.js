@@ -4,23 +4,20 @@ import { malformed } from "./errors.js";
 const MAY_DIFFER = /[ \t\n\r]+|"(?:[^"\\]|\\.)*"|-0/g;
 
 /**
- * Strict JSON (docs/protocol.md 2.1).
- *
- * JSON.parse alone keeps the last of doubled keys, so that two readers of the same
- * signed bytes could see two messages; it takes 1.0 and 1e3 for integers, rounds beyond
- * 2^53, takes half of a surrogate pair. All of it shows: the text, without white space
- * and needless escapes, is not what the value is written as.
+ * Strict JSON. JSON.parse alone keeps the last of doubled keys, so that two readers of
+ * the same signed bytes could see two messages; it takes 1.0 and 1e3 for integers, rounds
+ * beyond 2^53, takes half of a surrogate pair. All of it shows: the text, without white
+ * space and needless escapes, is not what the value is written as.
  * @param {Uint8Array} raw @param {number} maxBytes @returns {unknown}
  */
 export function readJson(raw, maxBytes) {
-  if (raw.length > maxBytes) malformed(`more than ${maxBytes} bytes`);
   try {
     const text = fromUtf8(raw), value = JSON.parse(text);
-    if (text.replace(MAY_DIFFER, plain) === JSON.stringify(value)) return value;
+    if (raw.length <= maxBytes && text.replace(MAY_DIFFER, plain) === JSON.stringify(value)) return value;
   } catch {
     // Not UTF-8, not JSON, or nested too deep.
   }
-  return malformed("not strict JSON");
+  return malformed("not strict JSON, or too much");
 }
 
 /** @param {string} token */

@@ -7,31 +7,30 @@ import { readJson, writeJson } from "./json.js";
 /** @template {string} S @typedef {S extends `${infer W} ${infer More}` ? W | Words<More> : S} Words */
 /** @typedef {Record<string, Shape<any>>} Fields */
 
-/** @template T @param {(value: any) => boolean} isGood @param {unknown} what @returns {Shape<T>} */
-const plain = (isGood, what) => (value) => (isGood(value) ? value : malformed(`not ${what}`));
+/** @template T @param {(value: any) => boolean} isGood @returns {Shape<T>} */
+const plain = (isGood) => (value) => (isGood(value) ? value : malformed(`not of this shape: ${isGood}`));
+/** @param {{length: number}} value @param {number} min @param {number} max */
+const isWithin = ({ length }, min, max) => length >= min && length <= max;
 
 /** @param {number} min @param {number} max @returns {Shape<number>} */
-export const int = (min, max) => plain((value) => Number.isInteger(value) && value >= min && value <= max, "that int");
+export const int = (min, max) => plain((value) => Number.isInteger(value) && value >= min && value <= max);
 /** In Unicode's characters, not in UTF-16. @param {number} min @param {number} max @returns {Shape<string>} */
-export const text = (min, max) =>
-  plain((value) => typeof value === "string" && isWithin([...value], min, max), `${min} to ${max} characters`);
+export const text = (min, max) => plain((value) => typeof value === "string" && isWithin([...value], min, max));
 /** @param {RegExp} pattern @returns {Shape<string>} */
-export const matching = (pattern) => plain((value) => typeof value === "string" && pattern.test(value), pattern);
+export const matching = (pattern) => plain((value) => typeof value === "string" && pattern.test(value));
 /** @type {Shape<boolean>} */
-export const flag = plain((value) => typeof value === "boolean", "true or false");
+export const flag = plain((value) => typeof value === "boolean");
 /** @template {string} W @param {W} words with spaces between @returns {Shape<Words<W>>} one of them */
-export const oneOf = (words) => plain((value) => words.split(" ").includes(value), words);
+export const oneOf = (words) => plain((value) => words.split(" ").includes(value));
 
 /** @param {number} min @returns {Shape<import("./bytes.js").Bytes>} */
 export const b64 = (min, max = min) => (value) => {
-  const raw = decodeBase64url(typeof value === "string" ? value : malformed("not base64url"));
-  return isWithin(raw, min, max) ? raw : malformed(`${raw.length} bytes`);
+  const raw = typeof value === "string" && decodeBase64url(value);
+  return raw && isWithin(raw, min, max) ? raw : malformed("not so many bytes");
 };
-
 /** @template T @param {Shape<T>} item @param {number} min @param {number} max @returns {Shape<T[]>} */
 export const list = (item, min, max) => (value) =>
-  Array.isArray(value) && isWithin(value, min, max) ? value.map(item) : malformed("not that list");
-
+  Array.isArray(value) && isWithin(value, min, max) ? value.map(item) : malformed("not such a list");
 /** @template T @param {Shape<T>} shape @returns {Shape<T | null>} */
 export const orNull = (shape) => (value) => (value === null ? null : shape(value));
 
@@ -41,10 +40,8 @@ export const object = (fields) => (value) => {
   if (given.size !== names.length || !names.every((name) => given.has(name))) malformed("not these fields");
   return /** @type {any} */ (Object.fromEntries(names.map((name) => [name, fields[name](given.get(name))])));
 };
-
-/** An object with its `type`. @template {string} K @template {Fields} F @param {K} type @param {F} fields */
+/** @template {string} K @template {Fields} F @param {K} type @param {F} fields */
 export const message = (type, fields) => object({ type: oneOf(type), ...fields });
-
 /** The shape that `type` names. @template {Fields} F @param {F} shapes @returns {Shape<ReturnType<F[keyof F]>>} */
 export const byType = (shapes) => (value) =>
   Object.hasOwn(shapes, value?.type) ? shapes[value.type](value) : malformed("an unknown type");
@@ -59,6 +56,3 @@ export function codec(maxBytes, shape) {
   };
   return { decode, encode };
 }
-
-/** @param {{length: number}} value @param {number} min @param {number} max */
-const isWithin = ({ length }, min, max) => length >= min && length <= max;
