@@ -19,17 +19,17 @@ import { answer, PROTOCOL_VERSION, statements, toDevice, toHost } from "./wire.j
  * @param {Enrollment} enrollment @param {DeviceKeys} keys @param {Pick<Envelope, "from" | "to" | "sealed">} envelope
  */
 export async function openToDevice({ host_id, device_id, mailbox, device_mailbox, verify_key, version }, keys, envelope) {
-  must(equal(envelope.from, mailbox) && equal(envelope.to, device_mailbox), "it is not from this host");
+  must(equal(envelope.from, mailbox) && equal(envelope.to, device_mailbox), "other_mailbox");
   // With the names recorded here, never with those that the envelope says.
   const info = sealingInfo("to-device", host_id, device_id, mailbox, device_mailbox);
   const { statement: raw, signature } = toDevice.decode(await open(keys.sealing, info, envelope.sealed));
   // Only the type is read before the signature, for the label. None of an enrollment is for here.
   const type = String(Object(readJson(raw, raw.length)).type);
-  const known = Object.hasOwn(statements, type) ? /** @type {keyof typeof statements} */ (type) : malformed("not for here");
+  const known = Object.hasOwn(statements, type) ? /** @type {keyof typeof statements} */ (type) : malformed("type");
   await verify(known, verify_key, raw, signature);
   const statement = statements[known].decode(raw);
-  must(equal(statement.host_id, host_id) && equal(statement.device_id, device_id), "not of this enrollment");
-  must(statement.version >= version && statement.version === PROTOCOL_VERSION, "of another version");
+  must(equal(statement.host_id, host_id) && equal(statement.device_id, device_id), "other_enrollment");
+  must(statement.version >= version && statement.version === PROTOCOL_VERSION, "other_version");
   return { statement, raw };
 }
 
@@ -70,7 +70,7 @@ export async function makeAnswer(enrollment, keys, { statement: asked, raw }, ch
 
 /** ASCII digits, since other scripts have digits too. @param {string} number @param {number} digits */
 export function checkNumber(number, digits) {
-  if (!/^[0-9]+$/.test(number) || number.length !== digits) malformed(`the number has ${digits} digits`);
+  if (!/^[0-9]+$/.test(number) || number.length !== digits) malformed("digits");
 }
 
 // --- cards: each challenge is one, and a newer never replaces an older ---

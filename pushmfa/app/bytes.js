@@ -27,8 +27,8 @@ export const encodeBase64url = (raw) =>
  * @param {string} text
  */
 export function decodeBase64url(text) {
-  if (!/^[A-Za-z0-9_-]*$/.test(text) || text.length % 4 === 1) malformed("not base64url");
+  if (!/^[A-Za-z0-9_-]*$/.test(text) || text.length % 4 === 1) malformed("base64url");
   const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
   const raw = Uint8Array.from(binary, (character) => character.charCodeAt(0));
-  return encodeBase64url(raw) === text ? raw : malformed("base64url with trailing bits");
+  return encodeBase64url(raw) === text ? raw : malformed("trailing bits");
 }

@@ -7,9 +7,12 @@ import { must, Refusal } from "./errors.js";
 /** @typedef {{privateKey: CryptoKey, publicKey: Bytes}} KeyPair */
 /** @typedef {{identity: KeyPair, sealing: KeyPair, relay: KeyPair}} DeviceKeys */
 
-const subtle = crypto.subtle, NONE = new Uint8Array(0), P256 = { name: "ECDH", namedCurve: "P-256" };
+const subtle = crypto.subtle, NONE = new Uint8Array(0);
+const P256 = { name: "ECDH", namedCurve: "P-256" }, ED25519 = { name: "Ed25519" };
 /** @param {Promise<ArrayBuffer>} buffer */
 const bytes = async (buffer) => new Uint8Array(await buffer);
+/** @param {Bytes} raw @param {{name: string, hash?: string, namedCurve?: string}} algorithm @param {KeyUsage[]} usages */
+const loaded = (raw, algorithm, ...usages) => subtle.importKey("raw", raw, algorithm, false, usages);
 
 /** Of its first verify key the id of a host or an enrollment. @param {Uint8Array[]} parts */
 export const sha256 = (...parts) => bytes(subtle.digest("SHA-256", concat(...parts)));
@@ -25,21 +28,20 @@ async function newPair(algorithm, ...usages) {
 
 /** @returns {Promise<DeviceKeys>} */
 export async function newDeviceKeys() {
-  const ed25519 = () => newPair({ name: "Ed25519" }, "sign", "verify");
-  return { identity: await ed25519(), sealing: await newPair(P256, "deriveBits"), relay: await ed25519() };
+  const [identity, relay] = [await newPair(ED25519, "sign", "verify"), await newPair(ED25519, "sign", "verify")];
+  return { identity, sealing: await newPair(P256, "deriveBits"), relay };
 }
 
 /** @param {Bytes} seed 32 bytes @returns {Promise<KeyPair>} */
 export async function pairOfSeed(seed) {
   const publicKey = publicKeyOf(await bytes(subtle.digest("SHA-512", seed)));
   const jwk = { kty: "OKP", crv: "Ed25519", d: encodeBase64url(seed), x: encodeBase64url(publicKey) };
-  return { privateKey: await subtle.importKey("jwk", jwk, "Ed25519", false, ["sign"]), publicKey };
+  return { privateKey: await subtle.importKey("jwk", jwk, ED25519, false, ["sign"]), publicKey };
 }
 
 /** @param {Uint8Array} verifyKey @param {Uint8Array} sealingKey */
 export function checkKeys(verifyKey, sealingKey) {
-  const isGood = isVerifyKey(verifyKey) && isSealingKey(sealingKey);
-  if (!isGood) throw new Refusal("bad_key", "keys that no honest party can have made");
+  if (!isVerifyKey(verifyKey) || !isSealingKey(sealingKey)) throw new Refusal("bad_key");
 }
 
 // --- signing; a label is what stands behind "pushmfa/v1 " ---
@@ -51,11 +53,11 @@ export function signedMessage(label, body) {
 }
 
 /** @param {string} label @param {KeyPair} pair @param {Uint8Array} body */
-export const sign = (label, pair, body) => bytes(subtle.sign("Ed25519", pair.privateKey, signedMessage(label, body)));
+export const sign = (label, pair, body) => bytes(subtle.sign(ED25519, pair.privateKey, signedMessage(label, body)));
 
 /** @param {string} label @param {Bytes} verifyKey @param {Uint8Array} body @param {Bytes} signature */
 export const verify = async (label, verifyKey, body, signature) =>
-  must(await isSigned(verifyKey, signedMessage(label, body), signature), "the signature is not valid");
+  must(await isSigned(verifyKey, signedMessage(label, body), signature), "signature");
 
 /** @param {Bytes} verifyKey @param {Bytes} message @param {Bytes} signature */
 export async function isSigned(verifyKey, message, signature) {
@@ -63,8 +65,7 @@ export async function isSigned(verifyKey, message, signature) {
   const r = signature.subarray(0, 32), s = signature.subarray(32);
   if (!isCanonical(verifyKey) || !isCanonical(r) || !isReduced(s)) return false;
   try {
-    const key = await subtle.importKey("raw", verifyKey, "Ed25519", false, ["verify"]);
-    return await subtle.verify("Ed25519", key, signature, message);
+    return await subtle.verify(ED25519, await loaded(verifyKey, ED25519, "verify"), signature, message);
   } catch {
     return false; // no point of the curve
   }
@@ -79,20 +80,19 @@ const labeled = (suite, label, input) => concat(utf8("HPKE-v1"), suite, utf8(lab
 
 /** @param {Bytes} salt @param {Bytes} secret @param {Bytes} info */
 async function hkdf(salt, secret, info, size = 32) {
-  const key = await subtle.importKey("raw", secret, "HKDF", false, ["deriveBits"]);
-  return bytes(subtle.deriveBits({ name: "HKDF", hash: "SHA-256", salt, info }, key, 8 * size));
+  const hkdf = { name: "HKDF", hash: "SHA-256", salt, info };
+  return bytes(subtle.deriveBits(hkdf, await loaded(secret, hkdf, "deriveBits"), 8 * size));
 }
 
 /** LabeledExtract without salt, for which HMAC has 32 zeros. @param {string} label @param {Bytes} input */
 async function extract(label, input) {
-  const key = await subtle.importKey("raw", new Uint8Array(32), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  const key = await loaded(new Uint8Array(32), { name: "HMAC", hash: "SHA-256" }, "sign");
   return bytes(subtle.sign("HMAC", key, labeled(SUITE, label, input)));
 }
 
 /** @param {CryptoKey} privateKey @param {Bytes} publicKey of the other @param {Bytes} both enc, recipient @param {Bytes} info */
 async function contextOf(privateKey, publicKey, both, info) {
-  const other = await subtle.importKey("raw", publicKey, P256, false, []);
-  const dh = await bytes(subtle.deriveBits({ name: "ECDH", public: other }, privateKey, 256));
+  const dh = await bytes(subtle.deriveBits({ ...P256, public: await loaded(publicKey, P256) }, privateKey, 256));
   // LabeledExpand (from two bytes of size on) of LabeledExtract is one HKDF.
   const size = Uint8Array.of(0, 32), nonceSize = Uint8Array.of(0, 12);
   const shared = await hkdf(NONE, labeled(KEM, "eae_prk", dh), concat(size, labeled(KEM, "shared_secret", both)));
@@ -106,8 +106,8 @@ async function contextOf(privateKey, publicKey, both, info) {
 
 /** @param {"encrypt" | "decrypt"} use @param {Bytes} key @param {Bytes} iv @param {string} aad @param {Bytes} input */
 async function aesGcm(use, key, iv, aad, input) {
-  const cipher = await subtle.importKey("raw", key, "AES-GCM", false, [use]);
-  return bytes(subtle[use]({ name: "AES-GCM", iv, additionalData: utf8(aad) }, cipher, input));
+  const gcm = { name: "AES-GCM", iv, additionalData: utf8(aad) };
+  return bytes(subtle[use](gcm, await loaded(key, gcm, use), input));
 }
 
 /** @param {Bytes} publicKey @param {Bytes} info @param {Bytes} plaintext */
@@ -125,9 +125,9 @@ export async function open({ privateKey, publicKey }, info, sealed) {
   return aesGcm("decrypt", key, nonce, "", sealed.slice(65)).catch(closed);
 }
 
-/** One text: who sends garbage learns nothing of what was wrong. @returns {never} */
+/** Who sends garbage learns nothing of what was wrong with it. @returns {never} */
 function closed() {
-  throw new Refusal("not_opened", "it does not open with these keys and names");
+  throw new Refusal("not_opened");
 }
 
 /**

@@ -2,21 +2,21 @@
 export class Refusal extends Error {
   /**
    * @param {"malformed" | "not_opened" | "not_verified" | "bad_key" | "bad_link"} kind
-   * @param {string} message @param {string} [code] which text people get
+   * @param {string} [code] what it was; some have a text for people
    */
-  constructor(kind, message, code = "") {
-    super(message);
+  constructor(kind, code = "") {
+    super(`${kind} ${code}`);
     this.kind = kind;
     this.code = code;
   }
 }
 
-/** @param {string} message @returns {never} */
-export function malformed(message) {
-  throw new Refusal("malformed", message);
+/** @param {string} code @returns {never} */
+export function malformed(code) {
+  throw new Refusal("malformed", code);
 }
 
-/** @param {boolean} isTrue @param {string} message @param {string} [code] */
-export function must(isTrue, message, code) {
-  if (!isTrue) throw new Refusal("not_verified", message, code);
+/** @param {boolean} isTrue @param {string} code */
+export function must(isTrue, code) {
+  if (!isTrue) throw new Refusal("not_verified", code);
 }

@@ -17,7 +17,7 @@ export function readJson(raw, maxBytes) {
   } catch {
     // Not UTF-8, not JSON, or nested too deep.
   }
-  return malformed("not strict JSON, or too much");
+  return malformed("json");
 }
 
 /** @param {string} token */

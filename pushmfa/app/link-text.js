@@ -9,7 +9,7 @@ const HOST = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-
 
 /** @param {string} code @returns {never} */
 const bad = (code) => {
-  throw new Refusal("bad_link", code, code);
+  throw new Refusal("bad_link", code);
 };
 
 /** The one form of a URL without path, in which relays are signed and compared. @param {string} url @param {string[]} schemes */

@@ -8,7 +8,7 @@ import { readJson, writeJson } from "./json.js";
 /** @typedef {Record<string, Shape<any>>} Fields */
 
 /** @template T @param {(value: any) => boolean} isGood @returns {Shape<T>} */
-const plain = (isGood) => (value) => (isGood(value) ? value : malformed(`not of this shape: ${isGood}`));
+const plain = (isGood) => (value) => (isGood(value) ? value : malformed(`${isGood}`));
 /** @param {{length: number}} value @param {number} min @param {number} max */
 const isWithin = ({ length }, min, max) => length >= min && length <= max;
 
@@ -26,25 +26,31 @@ export const oneOf = (words) => plain((value) => words.split(" ").includes(value
 /** @param {number} min @returns {Shape<import("./bytes.js").Bytes>} */
 export const b64 = (min, max = min) => (value) => {
   const raw = typeof value === "string" && decodeBase64url(value);
-  return raw && isWithin(raw, min, max) ? raw : malformed("not so many bytes");
+  return raw && isWithin(raw, min, max) ? raw : malformed("bytes");
 };
 /** @template T @param {Shape<T>} item @param {number} min @param {number} max @returns {Shape<T[]>} */
 export const list = (item, min, max) => (value) =>
-  Array.isArray(value) && isWithin(value, min, max) ? value.map(item) : malformed("not such a list");
+  Array.isArray(value) && isWithin(value, min, max) ? value.map(item) : malformed("list");
 /** @template T @param {Shape<T>} shape @returns {Shape<T | null>} */
 export const orNull = (shape) => (value) => (value === null ? null : shape(value));
 
 /** Exactly these fields. @template {Fields} F @param {F} fields @returns {Shape<{[K in keyof F]: ReturnType<F[K]>}>} */
 export const object = (fields) => (value) => {
   const names = Object.keys(fields), given = new Map(Object.entries(value ?? {}));
-  if (given.size !== names.length || !names.every((name) => given.has(name))) malformed("not these fields");
+  if (given.size !== names.length || !names.every((name) => given.has(name))) malformed("fields");
   return /** @type {any} */ (Object.fromEntries(names.map((name) => [name, fields[name](given.get(name))])));
 };
 /** @template {string} K @template {Fields} F @param {K} type @param {F} fields */
 export const message = (type, fields) => object({ type: oneOf(type), ...fields });
-/** The shape that `type` names. @template {Fields} F @param {F} shapes @returns {Shape<ReturnType<F[keyof F]>>} */
-export const byType = (shapes) => (value) =>
-  Object.hasOwn(shapes, value?.type) ? shapes[value.type](value) : malformed("an unknown type");
+/**
+ * One of several messages, by their types.
+ * @template {Record<string, Fields>} M @param {M} messages
+ * @returns {Shape<{[K in keyof M]: {type: K} & {[N in keyof M[K]]: ReturnType<M[K][N]>}}[keyof M]>}
+ */
+export const anyOf = (messages) => (value) => {
+  const type = Object.hasOwn(messages, value?.type) ? value.type : malformed("type");
+  return /** @type {any} */ (message(type, messages[type])(value));
+};
 
 /** @template T @param {number} maxBytes @param {Shape<T>} shape */
 export function codec(maxBytes, shape) {

@@ -1,13 +1,13 @@
 // What a device reads and writes, with the names and limits of docs/protocol.md 3 to 6.
 import { randomBytes } from "./bytes.js";
-import { b64, byType, codec, flag, int, list, matching, message, object, oneOf, orNull, text } from "./shape.js";
+import { b64, anyOf, codec, flag, int, list, matching, message, object, oneOf, orNull, text } from "./shape.js";
 
 /** @template {{decode: (raw: any) => any}} C @typedef {ReturnType<C["decode"]>} Of */
 /** @typedef {Of<typeof challenge>} Challenge */
 /** @typedef {NonNullable<Challenge["command"]>} Command */
 /** @typedef {Of<typeof outcome>} Outcome */
 /** @typedef {Of<typeof enrollHost>} EnrollHost */
-/** @typedef {ReturnType<typeof envelope>} Envelope */
+/** @typedef {Extract<Of<typeof peerFrame>, {type: "envelope"}>} Envelope */
 /** @typedef {ReturnType<typeof assertion>} Assertion */
 
 export const PROTOCOL_VERSION = 1;
@@ -17,37 +17,34 @@ const version = int(1, 65_535), versions = list(version, 1, 16);
 const word = matching(/^[a-z][a-z0-9_-]{0,31}$/), features = list(word, 0, 32);
 const at = int(0, 253_402_300_799), count = int(0, 2 ** 53 - 1), uid = int(0, 2 ** 32 - 2), grant = int(0, 43_200);
 const id = b64(16), mailbox = id, key = b64(32), host_id = key, device_id = key, nonce = key, challenge_id = key;
-const signature = b64(64), statement = b64(2, MAX_STATEMENT);
+const point = b64(65), signature = b64(64), statement = b64(2, MAX_STATEMENT);
 const name = text(1, 255), label = text(1, 64), line = text(0, 500);
 const verification = oneOf("none required");
 
 // --- frames: 3 ---
 
-const carried = { id, to: id, from: id, lifetime: int(1, 604_800), sealed: b64(28, 11_264) };
-const envelope = message("envelope", carried);
-export const peerFrame = codec(MAX_FRAME, byType({
-  hello: message("hello", {
+const envelope = { id, to: id, from: id, lifetime: int(1, 604_800), sealed: b64(28, 11_264) };
+export const peerFrame = codec(MAX_FRAME, anyOf({
+  hello: {
     statement: b64(2, 1_024), mailboxes: list(object({ key, signature }), 1, 64), features,
     invitation: orNull(text(1, 128)),
-  }),
-  allow: message("allow", { mailbox, senders: list(id, 0, 256) }),
+  },
+  allow: { mailbox, senders: list(id, 0, 256) },
   envelope,
-  received: message("received", { mailbox, id }),
-  withdraw: message("withdraw", { id, to: id, from: id }),
-  subscription: message("subscription", {
-    mailbox, push: orNull(object({ endpoint: text(1, 2_048), p256dh: b64(65), auth: b64(16) })),
-  }),
-  "try-wakeup": message("try-wakeup", { mailbox }),
+  received: { mailbox, id },
+  withdraw: { id, to: id, from: id },
+  subscription: { mailbox, push: orNull(object({ endpoint: text(1, 2_048), p256dh: point, auth: id })) },
+  "try-wakeup": { mailbox },
 }));
-export const relayFrame = codec(MAX_FRAME, byType({
-  greeting: message("greeting", { versions, nonce, features }),
-  ready: message("ready", {}),
+export const relayFrame = codec(MAX_FRAME, anyOf({
+  greeting: { versions, nonce, features },
+  ready: {},
   envelope,
-  stored: message("stored", carried),
-  accepted: message("accepted", { id, wakeup: oneOf("sent none gone") }),
-  refused: message("refused", { id, reason: oneOf("not_open not_allowed mailbox_full too_many") }),
-  "wakeup-key": message("wakeup-key", { key: b64(65) }),
-  "wakeup-result": message("wakeup-result", { mailbox, result: oneOf("kept removed refused sent gone failed none") }),
+  stored: envelope,
+  accepted: { id, wakeup: oneOf("sent none gone") },
+  refused: { id, reason: oneOf("not_open not_allowed mailbox_full too_many") },
+  "wakeup-key": { key: point },
+  "wakeup-result": { mailbox, result: oneOf("kept removed refused sent gone failed none") },
 }));
 
 /** With a new id. @param {Omit<Envelope, "type" | "id">} fields @returns {Envelope} */
@@ -60,7 +57,7 @@ const signed = (type, fields) => codec(MAX_STATEMENT, message(type, { version, .
 
 export const relayHello = codec(1_024, message("relay-hello", { version, role: oneOf("host device"), relay: name, nonce }));
 
-const keys = { verify_key: key, sealing_key: b64(65), mailbox, nonce };
+const keys = { verify_key: key, sealing_key: point, mailbox, nonce };
 export const enrollDevice = signed("enroll-device", {
   versions, commitment: key, ...keys, label, kind: oneOf("app terminal"), capabilities: list(word, 0, 16),
 });

@@ -14,7 +14,7 @@ async function begun() {
   return { host, meeting, keys, claim, seen: await readClaim(meeting, claim.sealed) };
 }
 
-const refused = (code, kind = "not_verified") => ({ name: "Error", kind, code });
+const refused = (code) => ({ kind: "not_verified", code });
 
 test("a device is enrolled, and both sides have the same six digits", async () => {
   const { host, meeting, keys, claim, seen } = await begun();
@@ -65,7 +65,7 @@ test("attack: what was sealed to a device that claimed first", async () => {
   const { host, meeting, keys, claim } = await begun();
   const thief = await crypto.newDeviceKeys(), other = await makeClaim(meeting, claim.commitment, thief, ABOUT);
   const sealed = await reveal(host, meeting, await readClaim(meeting, other.sealed));
-  await assert.rejects(openHost(meeting, claim, keys, sealed), refused("", "not_opened"));
+  await assert.rejects(openHost(meeting, claim, keys, sealed), { kind: "not_opened" });
 });
 
 test("no version in common ends it", async () => {
@@ -80,21 +80,21 @@ test("attack: the end of another enrollment, or by another host", async () => {
   const { host, meeting, keys, claim, seen } = await begun();
   const revealed = await openHost(meeting, claim, keys, await reveal(host, meeting, seen));
   for (const changes of [{ claim_sha256: randomBytes(32) }, { device_id: randomBytes(32) }, { host_id: randomBytes(32) }]) {
-    await assert.rejects(openDone(meeting, keys, revealed, await finish(host, meeting, seen, changes)), refused(""));
+    await assert.rejects(openDone(meeting, keys, revealed, await finish(host, meeting, seen, changes)), { kind: "not_verified" });
   }
-  await assert.rejects(openDone(meeting, keys, revealed, await finish(await newHost(), meeting, seen)), refused(""));
+  await assert.rejects(openDone(meeting, keys, revealed, await finish(await newHost(), meeting, seen)), { kind: "not_verified" });
 });
 
 test("attack: a step of the enrollment stands for no other", async () => {
   const { host, meeting, keys, claim, seen } = await begun();
   const done = await finish(host, meeting, seen);
-  await assert.rejects(openHost(meeting, claim, keys, done), refused("", "not_opened"));
-  await assert.rejects(openHost(meeting, claim, keys, claim.sealed), refused("", "not_opened"));
+  await assert.rejects(openHost(meeting, claim, keys, done), { kind: "not_opened" });
+  await assert.rejects(openHost(meeting, claim, keys, claim.sealed), { kind: "not_opened" });
 });
 
 test("a label that no host would take is refused before it is sent", async () => {
   const { meeting, keys, claim } = await begun();
   for (const label of ["", "l".repeat(65), "\ud800"]) {
-    await assert.rejects(makeClaim(meeting, claim.commitment, keys, { ...ABOUT, label }), refused("", "malformed"));
+    await assert.rejects(makeClaim(meeting, claim.commitment, keys, { ...ABOUT, label }), { kind: "malformed" });
   }
 });

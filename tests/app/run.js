@@ -209,7 +209,7 @@ function messages() {
 }
 
 function refuseKey(isGood) {
-  if (!isGood) throw new Refusal("bad_key", "refused");
+  if (!isGood) throw new Refusal("bad_key");
 }
 
 async function publicOf(scalar) {
