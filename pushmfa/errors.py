@@ -5,6 +5,7 @@
     +-- ConfigError             a configuration that says something wrong
     +-- VerificationError       a check of an answer or a statement failed
         +-- RolledBackError     it proves that this host's state is an old one
+        +-- ClonedError         an authenticator may have been copied
     +-- SealError               an envelope that does not open
     +-- KeyRejectedError        a public key that must not be used
     +-- StoreError              state that cannot be read or written
@@ -59,6 +60,10 @@ class RolledBackError(VerificationError):
         super().__init__(message, hint=hint)
         self.seen = seen
         """The counter of the epoch that the device saw."""
+
+
+class ClonedError(VerificationError):
+    """An authenticator counted no further: its credential may have been copied."""
 
 
 class SealError(PushmfaError):

@@ -1,6 +1,6 @@
 """The glossary as types: every word that code, wire and people share."""
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final, NewType, Self
 
 VERSION: Final = "0.1.0"
@@ -137,6 +137,14 @@ class Verification(StrEnum):
     NONE = "none"
     PASSPHRASE = "passphrase"  # noqa: S105  a word of the wire, not a secret
     WEBAUTHN = "webauthn"
+
+
+class CredentialAlgorithm(IntEnum):
+    """How a WebAuthn credential signs: its COSE number (RFC 9053, RFC 8812)."""
+
+    ES256 = -7
+    EDDSA = -8
+    RS256 = -257
 
 
 class VerificationRequired(StrEnum):

@@ -12,6 +12,7 @@ import { enrollClaim, enrollCommit, enrollDevice, enrollDone, enrollHost, PROTOC
 /** @import { EnrollHost } from "./wire.js" */
 /** @typedef {Awaited<ReturnType<typeof meetingOf>>} Meeting */
 /** @typedef {{commitment: Bytes, sha256: Bytes}} Claim */
+/** @typedef {import("./wire.js").Credential} Credential */
 /** @typedef {Pick<EnrollHost, "verify_key" | "sealing_key" | "nonce">} HostKeys */
 /** @typedef {Awaited<ReturnType<typeof recordOf>>} Enrollment */
 
@@ -31,7 +32,7 @@ export async function openCommit(meeting, sealed) {
 
 /**
  * @param {Meeting} meeting @param {Bytes} commitment @param {DeviceKeys} keys
- * @param {{label: string, capabilities: string[]}} about
+ * @param {{label: string, capabilities: string[], credential: Credential | null}} about
  */
 export async function makeClaim(meeting, commitment, { identity, sealing, relay }, about) {
   const statement = enrollDevice.encode({

@@ -1,5 +1,6 @@
 // What a device reads and writes, with the names and limits of docs/protocol.md 3 to 6.
 import { randomBytes } from "./bytes.js";
+import { malformed } from "./errors.js";
 import { b64, anyOf, codec, flag, int, list, matching, message, object, oneOf, orNull, text } from "./shape.js";
 
 /** @template {{decode: (raw: any) => any}} C @typedef {ReturnType<C["decode"]>} Of */
@@ -9,6 +10,7 @@ import { b64, anyOf, codec, flag, int, list, matching, message, object, oneOf, o
 /** @typedef {Of<typeof enrollHost>} EnrollHost */
 /** @typedef {Extract<Of<typeof peerFrame>, {type: "envelope"}>} Envelope */
 /** @typedef {ReturnType<typeof assertion>} Assertion */
+/** @typedef {ReturnType<typeof credential>} Credential */
 
 export const PROTOCOL_VERSION = 1;
 const MAX_FRAME = 16_384, MAX_STATEMENT = 8_192, MAX_PAYLOAD = 11_000;
@@ -58,8 +60,12 @@ const signed = (type, fields) => codec(MAX_STATEMENT, message(type, { version, .
 export const relayHello = codec(1_024, message("relay-hello", { version, role: oneOf("host device"), relay: name, nonce }));
 
 const keys = { verify_key: key, sealing_key: point, mailbox, nonce };
+/** Of COSE: ES256, EdDSA, RS256. @param {any} value @returns {number} */
+const algorithm = (value) => ([-7, -8, -257].includes(value) ? value : malformed("algorithm"));
+const credential = object({ id: b64(1, 1_023), public_key: b64(1, 1_024), algorithm, counter: int(0, 2 ** 32 - 1) });
 export const enrollDevice = signed("enroll-device", {
   versions, commitment: key, ...keys, label, kind: oneOf("app terminal"), capabilities: list(word, 0, 16),
+  credential: orNull(credential),
 });
 export const enrollHost = signed("enroll-host", {
   versions, claim_sha256: key, host_id, device_id, ...keys, host_name: name, user: name, uid,
@@ -108,8 +114,8 @@ export const statements = {
 // --- payloads: what is sealed or enclosed ---
 
 const assertion = object({
-  credential_id: text(1, 1_024), authenticator_data: text(1, 1_024),
-  client_data: text(1, 2_048), signature: text(1, 1_024),
+  credential_id: b64(1, 1_023), authenticator_data: b64(37, 1_024),
+  client_data: b64(2, 2_048), signature: b64(1, 1_024),
 });
 export const toDevice = codec(MAX_PAYLOAD, message("to-device", { statement, signature }));
 export const toHost = codec(MAX_PAYLOAD, message("to-host", { statement, signature, assertion: orNull(assertion) }));

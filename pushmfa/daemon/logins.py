@@ -51,6 +51,7 @@ class Logins:
         self,
         *,
         settings: LoginSettings,
+        origin: str,
         clock: Clock,
         host: Host,
         registry: Registry,
@@ -62,7 +63,7 @@ class Logins:
         self._settings = settings
         self._clock = clock
         self._host = host
-        self._keys = HostKeys(host.host_id, host.mailbox, host.opener)
+        self._keys = HostKeys(host.host_id, host.mailbox, host.opener, origin)
         self._registry = registry
         self._audit = audit
         self._post = post
@@ -192,14 +193,15 @@ class Logins:
             log.debug("an envelope from an unknown mailbox was dropped")
             return
         try:
-            answer = open_answer(envelope.sealed, envelope.to, device, self._keys)
+            opened = open_answer(envelope.sealed, envelope.to, device, self._keys)
+            answer = opened.answer
             self._witness.verify_seen(answer, device)
             live = self._live.get(answer.challenge_id)
             attempt = verify_answer(
-                answer,
+                opened,
                 live.attempt if live else None,
                 device,
-                self._host.host_id,
+                self._keys,
                 self._clock.now(),
             )
         except (VerificationError, SealError, MalformedError) as error:

@@ -206,6 +206,7 @@ class Daemon:
         post = Post(host, self._link)
         self._logins = Logins(
             settings=config.login,
+            origin=config.web_origin,
             clock=clock,
             host=host,
             registry=registry,

@@ -129,6 +129,7 @@ def make_claim(
             label=label,
             kind=DeviceKind.TERMINAL,
             capabilities=(CAPABILITY_PASSPHRASE,) if has_passphrase else (),
+            credential=None,
         )
     )
     signature = keys.identity.sign(Label.ENROLL_DEVICE, statement)

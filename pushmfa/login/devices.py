@@ -1,6 +1,7 @@
 """A device as decisions see it: what the host recorded when it was enrolled."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from pushmfa.errors import UsageError
 from pushmfa.terms import (
@@ -9,9 +10,14 @@ from pushmfa.terms import (
     MailboxId,
     SealingKey,
     UserName,
+    Verification,
     VerifyKey,
 )
 from pushmfa.wire.codec import encode_base64url
+from pushmfa.wire.webauthn import Credential
+
+CAPABILITY_PASSPHRASE: Final = "passphrase"  # noqa: S105  a word of the wire
+CAPABILITY_WEBAUTHN: Final = "webauthn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,20 @@ class Device:
     last_seen_at: int | None = None
     lost_at: int | None = None
     revoked_at: int | None = None
+    credential: Credential | None = None
+    """What verifies its holder, with the last counter seen; None: nothing does."""
+
+    def verification(self) -> Verification:
+        """Return how it verifies its holder; with a credential by nothing less."""
+        if self.credential is not None:
+            return Verification.WEBAUTHN
+        if CAPABILITY_PASSPHRASE in self.capabilities:
+            return Verification.PASSPHRASE
+        return Verification.NONE
+
+    def can_verify(self) -> bool:
+        """Whether it can approve where verification is required."""
+        return self.verification() is not Verification.NONE
 
     def is_active(self) -> bool:
         """Whether it is asked, and whether what it signs counts."""

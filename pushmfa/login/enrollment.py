@@ -16,8 +16,14 @@ from typing import Final
 
 from pushmfa.crypto.sealing import check_sealing_key
 from pushmfa.crypto.signing import Label, check_verify_key, verify_signature
-from pushmfa.errors import ExpiredError, RefusedError, VerificationError
-from pushmfa.login.devices import Device
+from pushmfa.crypto.webauthn import check_credential
+from pushmfa.errors import (
+    ExpiredError,
+    MalformedError,
+    RefusedError,
+    VerificationError,
+)
+from pushmfa.login.devices import CAPABILITY_WEBAUTHN, Device
 from pushmfa.login.moment import Moment
 from pushmfa.terms import (
     PROTOCOL_VERSION,
@@ -95,17 +101,30 @@ def accept_claim(
     verify_signature(
         device.verify_key, Label.ENROLL_DEVICE, message.statement, message.signature
     )
-    check_sealing_key(device.sealing_key)
+    _check_keys(device)
     if device.commitment != enrollment.commitment:
         raise VerificationError("the claim answers another commitment")
     if PROTOCOL_VERSION not in device.versions or device.version != PROTOCOL_VERSION:
         raise VerificationError("no protocol version in common")
     # (5b) One key, one account, once (attack: one device key under two users).
-    if device.verify_key in known or device.mailbox in known:
+    if any(key in known for key in _keys_of(device)):
         raise VerificationError("the device's keys are known on this host already")
     device_id = DeviceId(hashlib.sha256(device.verify_key).digest())
     claim = Claim(message.statement, device, device_id)
     return replace(enrollment, claim=claim, expires=now.after(OFFER_LIFETIME))
+
+
+def _check_keys(device: EnrollDevice) -> None:
+    if (device.credential is not None) != (CAPABILITY_WEBAUTHN in device.capabilities):
+        raise MalformedError("a credential without its capability, or without it")
+    check_sealing_key(device.sealing_key)
+    if device.credential is not None:
+        check_credential(device.credential)
+
+
+def _keys_of(device: EnrollDevice) -> list[bytes]:
+    keys: list[bytes] = [device.verify_key, device.mailbox]
+    return keys if device.credential is None else [*keys, device.credential.public_key]
 
 
 def confirm(enrollment: Enrollment, typed: str, code: str, now: Moment) -> Enrollment:
@@ -148,4 +167,5 @@ def enrolled_device(enrollment: Enrollment, now: Moment) -> Device:
         mailbox=claim.device.mailbox,
         version=PROTOCOL_VERSION,
         enrolled_at=int(now.wall),
+        credential=claim.device.credential,
     )

@@ -17,6 +17,8 @@ from typing import Final
 
 from pushmfa.crypto.sealing import Direction, Opener, sealing_info
 from pushmfa.crypto.signing import Label, verify_signature
+from pushmfa.crypto.webauthn import counter_of
+from pushmfa.crypto.webauthn import verify_assertion as verify_webauthn
 from pushmfa.errors import MalformedError, VerificationError
 from pushmfa.login.attempt import Attempt, End
 from pushmfa.login.devices import Device
@@ -32,9 +34,16 @@ from pushmfa.terms import (
     Verification,
     VerificationRequired,
 )
-from pushmfa.wire.payload import Answer, ToHost, decode_answer, decode_to_host
+from pushmfa.wire.payload import (
+    Answer,
+    Assertion,
+    ToHost,
+    decode_answer,
+    decode_to_host,
+)
 
 _DIGITS: Final = re.compile(r"[0-9]{2,8}", re.ASCII)
+_WEBAUTHN: Final = Verification.WEBAUTHN
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +53,27 @@ class HostKeys:
     host_id: HostId
     mailbox: MailboxId
     opener: Opener
+    origin: str
+    """Where the phone app is, canonical: an assertion of WebAuthn names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An answer, the exact bytes that the device signed, and what came with them."""
+
+    answer: Answer
+    statement: bytes
+    assertion: Assertion | None = None
+
+    @property
+    def is_approval(self) -> bool:
+        """Whether it would let somebody in."""
+        return self.answer.decision is Decision.APPROVAL
 
 
 def open_answer(
     sealed: bytes, recipient: MailboxId, device: Device, host: HostKeys
-) -> Answer:
+) -> Opened:
     """Return what device signed: steps 1 to 5. It is not yet known what it answers.
 
     device is the one recorded for the mailbox that the envelope came from. Raises
@@ -61,9 +86,9 @@ def open_answer(
     verify_signed(payload, device)  # (4)
     answer = decode_answer(payload.statement)  # (5) Only now these bytes are parsed.
     verify_version(answer, device)
-    verify_assertion(payload)
+    verify_assertion(payload, answer)
     verify_fields(answer)
-    return answer
+    return Opened(answer, bytes(payload.statement), payload.assertion)
 
 
 def verify_active(device: Device) -> None:
@@ -111,10 +136,10 @@ def verify_version(answer: Answer, device: Device) -> None:
         )
 
 
-def verify_assertion(payload: ToHost) -> None:
-    """Return if there is no assertion: this version would not verify one."""
-    if payload.assertion is not None:
-        raise VerificationError("an assertion in an answer of this version")
+def verify_assertion(payload: ToHost, answer: Answer) -> None:
+    """Return if there is an assertion exactly where the answer speaks of one."""
+    if (payload.assertion is not None) != (answer.verification is _WEBAUTHN):
+        raise MalformedError("an assertion without its verification, or without it")
 
 
 def verify_fields(answer: Answer) -> None:
@@ -127,26 +152,28 @@ def verify_fields(answer: Answer) -> None:
 
 
 def verify_answer(
-    answer: Answer,
+    opened: Opened,
     attempt: Attempt | None,
     device: Device,
-    host_id: HostId,
+    host: HostKeys,
     now: Moment,
 ) -> Attempt:
     """Return the attempt if answer can end it now: steps 6 to 11.
 
     attempt is the one with the answer's challenge id, if there is one; the caller
-    holds its lock. Raises VerificationError.
+    holds its lock. Raises VerificationError, or MalformedError of an assertion.
     """
-    verify_host(answer, host_id)  # (6)
+    answer = opened.answer
+    verify_host(answer, host.host_id)  # (6)
     attempt = verify_known(attempt)  # (7)
     verify_pending(answer, attempt)
     verify_addressed(answer, attempt, device)  # (8)
     verify_account(answer, attempt, device)
     verify_digest(answer, attempt, device)  # (9)
     verify_in_time(attempt, now)  # (10)
-    verify_holder(answer, attempt)  # (11)
-    verify_grant(answer, attempt)
+    verify_grant(answer, attempt)  # (11)
+    verify_holder(answer, attempt, device)
+    verify_proof(opened, device, host)
     return attempt
 
 
@@ -205,23 +232,47 @@ def verify_in_time(attempt: Attempt, now: Moment) -> None:
         raise VerificationError("the answer came too late")
 
 
-def verify_holder(answer: Answer, attempt: Attempt) -> None:
-    """Return if the device verified its holder where that was asked.
-
-    A denial needs nothing: deny means deny.
-    """
-    if (
-        answer.decision is Decision.APPROVAL
-        and attempt.verification is VerificationRequired.REQUIRED
-        and answer.verification is Verification.NONE
-    ):
-        raise VerificationError("the device did not verify its holder")
-
-
 def verify_grant(answer: Answer, attempt: Attempt) -> None:
     """Return if answer takes no more than was offered."""
     if answer.grant > attempt.grant_offered:
         raise VerificationError("the answer takes a grant that was not offered")
+
+
+def verify_holder(answer: Answer, attempt: Attempt, device: Device) -> None:
+    """Return if the device verified its holder where that was asked.
+
+    A denial needs nothing: deny means deny. Attack: an app that was taken over says
+    "passphrase" in place of the assertion that it cannot get. So what counts is what
+    the device was enrolled with, and with a credential nothing else does.
+    """
+    if (
+        answer.decision is not Decision.APPROVAL
+        or attempt.verification is not VerificationRequired.REQUIRED
+    ):
+        return
+    if answer.verification is Verification.NONE:
+        raise VerificationError("the device did not verify its holder")
+    if answer.verification is not device.verification():
+        raise VerificationError("the device verified its holder in another way")
+
+
+def verify_proof(opened: Opened, device: Device, host: HostKeys) -> None:
+    """Return if an approval that speaks of WebAuthn has an assertion that proves it.
+
+    Also where none was asked: what an answer says must be true.
+    """
+    if not opened.is_approval or opened.assertion is None:
+        return
+    if device.credential is None:
+        raise VerificationError("the device was enrolled without a credential")
+    verify_webauthn(opened.assertion, device.credential, opened.statement, host.origin)
+
+
+def proved_counter(opened: Opened) -> int | None:
+    """Return the counter of a verified approval's assertion, None without one."""
+    if not opened.is_approval or opened.assertion is None:
+        return None
+    return counter_of(opened.assertion)
 
 
 def judge(answer: Answer, attempt: Attempt, device: Device) -> End:

@@ -38,6 +38,8 @@ from pushmfa.wire.fields import LongText, Text
 from pushmfa.wire.fields import ShortText as ShortText
 from pushmfa.wire.fields import UnixTime as UnixTime
 from pushmfa.wire.link import Version, Versions
+from pushmfa.wire.webauthn import Assertion as Assertion
+from pushmfa.wire.webauthn import Credential as Credential
 
 MAX_STATEMENT: Final = 8_192
 MAX_PAYLOAD: Final = 11_000
@@ -194,7 +196,10 @@ class Revoked(Message, frozen=True, tag="revoked"):
 
 
 class EnrollDevice(Message, frozen=True, tag="enroll-device"):
-    """The claim of a device; label `pushmfa/v1 enroll-device`, by its own new key."""
+    """The claim of a device; label `pushmfa/v1 enroll-device`, by its own new key.
+
+    It has a credential exactly if `webauthn` is one of its capabilities.
+    """
 
     version: Version
     versions: Versions
@@ -206,6 +211,7 @@ class EnrollDevice(Message, frozen=True, tag="enroll-device"):
     label: Label
     kind: DeviceKind
     capabilities: Annotated[tuple[Word, ...], msgspec.Meta(max_length=16)]
+    credential: Credential | None
 
 
 class EnrollHost(Message, frozen=True, tag="enroll-host"):
@@ -259,17 +265,11 @@ class ToDevice(Message, frozen=True, tag="to-device"):
     signature: Signature
 
 
-class Assertion(Part, frozen=True):
-    """A WebAuthn assertion over the digest of the answer; of a later feature."""
-
-    credential_id: Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
-    authenticator_data: Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
-    client_data: Annotated[str, msgspec.Meta(min_length=1, max_length=2_048)]
-    signature: Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
-
-
 class ToHost(Message, frozen=True, tag="to-host"):
-    """A statement of the device, sealed to the host."""
+    """A statement of the device, sealed to the host.
+
+    It has an assertion exactly if the answer's `verification` is `webauthn`.
+    """
 
     statement: Statement
     signature: Signature

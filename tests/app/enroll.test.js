@@ -5,7 +5,7 @@ import * as crypto from "../../pushmfa/app/crypto.js";
 import { codeOf, makeClaim, meetingOf, openCommit, openDone, openHost, recordOf } from "../../pushmfa/app/enroll.js";
 import { commit, finish, newHost, readClaim, reveal, shown } from "./host.js";
 
-const ABOUT = { label: "Pixel", capabilities: [] };
+const ABOUT = { label: "Pixel", capabilities: [], credential: null };
 
 async function begun() {
   const host = await newHost(), meeting = await meetingOf(randomBytes(16)), keys = await crypto.newDeviceKeys();

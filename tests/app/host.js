@@ -78,7 +78,7 @@ export async function finish(host, meeting, { device, statement }, changes = {})
 export async function enrolled() {
   const host = await newHost(), meeting = await meetingOf(randomBytes(16)), keys = await crypto.newDeviceKeys();
   const commitment = await openCommit(meeting, await commit(host, meeting));
-  const claim = await makeClaim(meeting, commitment, keys, { label: "Pixel", capabilities: [] });
+  const claim = await makeClaim(meeting, commitment, keys, { label: "Pixel", capabilities: [], credential: null });
   const seen = await readClaim(meeting, claim.sealed);
   const revealed = await openHost(meeting, claim, keys, await reveal(host, meeting, seen));
   return { host, keys, enrollment: await recordOf(revealed, keys, "web1", 1) };

@@ -191,6 +191,7 @@ export const RUNS = {
     done,
   },
   "answer.json": { "": answered },
+  "assertion.json": { "": answered },
   "text.json": {
     make_harmless: ({ text, limit }) => makeHarmless(text, limit),
     decode_text: ({ bytes }) => decodeText(hex(bytes)),

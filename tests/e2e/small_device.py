@@ -92,6 +92,7 @@ n = sealing.public_key().public_numbers()  # 4.3: what is new
 new: dict[str, Any] = {"verify_key": bytes(identity.verify_key), "nonce": urandom(32)}
 new |= {"sealing_key": b"\4" + n.x.to_bytes(32) + n.y.to_bytes(32), "mailbox": mailbox}
 new |= {"label": "small", "kind": "terminal", "capabilities": [], "versions": [1]}
+new |= {"credential": None}
 claim = sign(identity, "enroll-device", commitment=commit["commitment"], **new)
 claimed, nonce = sha256(claim["statement"]).digest(), urandom(12)
 enclosed = from_device.encrypt(nonce, dump("enroll-claim", **claim), b"enroll-claim")

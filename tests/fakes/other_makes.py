@@ -22,6 +22,12 @@ from pushmfa.terms import (
 )
 from pushmfa.wire.codec import encode
 from pushmfa.wire.payload import Answer, Assertion, Statement, ToHost
+from pushmfa.wire.webauthn import (
+    AssertionSignature,
+    AuthenticatorData,
+    ClientData,
+    CredentialId,
+)
 from tests.fakes.attacker import payload_of
 from tests.integration.daemon_device import TestDevice
 
@@ -74,7 +80,10 @@ def _assertion(device: TestDevice, answer: Answer) -> bytes:
         statement=Statement(statement),
         signature=Signature(signature),
         assertion=Assertion(
-            credential_id="x", authenticator_data="x", client_data="x", signature="x"
+            credential_id=CredentialId(b"x"),
+            authenticator_data=AuthenticatorData(bytes(37)),
+            client_data=ClientData(b"{}"),
+            signature=AssertionSignature(b"x"),
         ),
     )
     return device.seal(encode(payload))

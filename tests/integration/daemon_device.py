@@ -116,7 +116,7 @@ class TestDevice:
             uid=self.enrollment.uid,
             label=self.label,
             kind=kind,
-            capabilities=(),
+            capabilities=("passphrase",),
             verify_key=VerifyKey(self.keys.identity.verify_key),
             sealing_key=SealingKey(self.keys.opener.public_key),
             mailbox=self.keys.mailbox,

@@ -315,6 +315,7 @@ def make_claim(new: Enrollment, commitment: str, label: str) -> bytes:
         verify_key=b64(bytes(new.identity.verify_key)), nonce=b64(os.urandom(32)),
         sealing_key=b64(new.sealing.public_key().public_bytes(*form)),
         mailbox=b64(mailbox_of(new.relay)), kind="terminal", capabilities=[],
+        credential=None,
     )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from pushmfa.errors import PushmfaError, VerificationError
 from pushmfa.login.attempt import Attempt, End, close, expire
 from pushmfa.login.devices import Device
 from pushmfa.login.moment import Moment
-from pushmfa.login.verdict import judge, verify_answer, verify_fields
+from pushmfa.login.verdict import Opened, judge, verify_answer, verify_fields
 from pushmfa.terms import (
     Cause,
     ChallengeId,
@@ -24,10 +24,11 @@ from pushmfa.terms import (
     Verification,
 )
 from pushmfa.wire.payload import Answer
-from tests.unit.test_login_verdict import NUMBER, START, Login, device_of
+from tests.unit.test_login_verdict import NUMBER, START, Login, device_of, keys_of
 from tests.vectors.parties import HOST, PHONE, TABLET
 
 LOGIN = Login(fields={"verification": "required", "grant_offered": 300})
+KEYS = keys_of(HOST)
 FIRST = LOGIN.attempt()
 DEVICES = {party.id: device_of(party) for party in (PHONE, TABLET)}
 ELSEWHERE = [Verdict.CANCELED, Verdict.EXPIRED, Verdict.UNAVAILABLE]
@@ -88,7 +89,7 @@ class _AttemptMachine(RuleBasedStateMachine):
         try:
             verify_fields(answer)
             pending = verify_answer(
-                answer, self.attempt, device, HostId(HOST.id), self.now
+                Opened(answer, b""), self.attempt, device, KEYS, self.now
             )
             self.attempt = close(pending, judge(answer, pending, device))
         except PushmfaError:

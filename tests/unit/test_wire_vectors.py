@@ -64,12 +64,14 @@ from pushmfa.terms import (
     SealingKey,
     UserName,
     Verdict,
+    VerificationRequired,
     VerifyKey,
 )
 from pushmfa.wire import link, local, payload
 from pushmfa.wire.codec import Message, decode_base64url, encode, encode_base64url
 from pushmfa.wire.envelope import Sealed
 from tests.unit import hpke_reference
+from tests.vectors import messages
 from tests.vectors.make import FILES, FOLDER, difference, main, render
 
 Case = dict[str, Any]
@@ -381,7 +383,7 @@ def the_device(case: Case, content: Case) -> Device:
         uid=changed.get("uid", record["uid"]),
         label=record["label"],
         kind=DeviceKind.APP,
-        capabilities=(),
+        capabilities=tuple(changed.get("capabilities", record["capabilities"])),
         verify_key=VerifyKey(bytes.fromhex(keys["verify_key"])),
         sealing_key=SealingKey(bytes.fromhex(keys["sealing_key"])),
         mailbox=MailboxId(bytes.fromhex(keys["mailbox"])),
@@ -389,7 +391,13 @@ def the_device(case: Case, content: Case) -> Device:
         enrolled_at=0,
         lost_at=changed.get("lost_at"),
         revoked_at=changed.get("revoked_at"),
+        credential=the_credential(changed.get("credential", record["credential"])),
     )
+
+
+def the_credential(fields: Case | None) -> payload.Credential | None:
+    claim = messages.enroll_device(credential=fields)
+    return payload.decode_enroll_device(json.dumps(claim).encode()).credential
 
 
 def the_attempt(case: Case, content: Case, device_id: DeviceId) -> Attempt:
@@ -406,7 +414,7 @@ def the_attempt(case: Case, content: Case, device_id: DeviceId) -> Attempt:
         approver_uid=challenge.uid,
         number=context["number"],
         digests=digests,
-        verification=challenge.verification,
+        verification=VerificationRequired(changed.get("asked", challenge.verification)),
         grant_offered=challenge.grant_offered,
         started=start,
         expires=start.after(challenge.lifetime),
@@ -427,21 +435,23 @@ def answered(case: Case, content: Case) -> Case:
         HostId(bytes.fromhex(host["id"])),
         MailboxId(bytes.fromhex(host["mailbox"])),
         Opener.from_private(bytes.fromhex(host["sealing_scalar"])),
+        content["context"]["origin"],
     )
     frame = link.decode_relay_frame(case["frame"].encode())
     assert isinstance(frame, link.Envelope)
     assert frame.sender == device.mailbox
-    answer = open_answer(frame.sealed, frame.to, device, host_keys)
+    opened = open_answer(frame.sealed, frame.to, device, host_keys)
+    answer = opened.answer
     attempt = the_attempt(case, content, device.device_id)
     found = attempt if answer.challenge_id == attempt.challenge_id else None
     now = Moment(
         **content["context"]["received_at"] | case["changed"].get("received_at", {})
     )
-    pending = verify_answer(answer, found, device, host_keys.host_id, now)
+    pending = verify_answer(opened, found, device, host_keys, now)
     ended = close(pending, judge(answer, pending, device))
     # (14) Once: whatever comes now finds an attempt that has ended.
     with pytest.raises(errors.VerificationError, match="has ended"):
-        verify_answer(answer, ended, device, host_keys.host_id, now)
+        verify_answer(opened, ended, device, host_keys, now)
     with pytest.raises(errors.VerificationError, match="has ended"):
         close(ended, judge(answer, pending, device))
     assert ended.end is not None
@@ -537,6 +547,7 @@ RUNS: dict[str, dict[str, Run]] = {
         "confirm": confirmed,
     },
     "answer.json": {"": answered},
+    "assertion.json": {"": answered},
     "module.json": {"first": first_datagram, "say": said, "typed": typed},
     "text.json": {
         "make_harmless": harmless,

@@ -1,9 +1,11 @@
 """answer.json: one challenge, its right answer, and one that fails at each step."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.vectors import messages as m
+from tests.vectors.authenticator import ORIGIN
 from tests.vectors.parties import (
     HOST,
     OTHER_HOST,
@@ -40,6 +42,7 @@ class Sent:
     label: str = "answer"
     signed: bytes | None = None
     assertion: Any = None
+    proof: Callable[[bytes], Any] | None = None
     padding: int = 0
     more: str = ""
     info: bytes = info_of("to-host", HOST.id, PHONE.id, PHONE.mailbox, HOST.mailbox)
@@ -60,7 +63,7 @@ class Sent:
                 "type": "to-host",
                 "statement": b64(statement),
                 "signature": b64(signature),
-                "assertion": self.assertion,
+                "assertion": self.proof(statement) if self.proof else self.assertion,
             }
         )
         payload = payload[:-1] + self.more + "}"
@@ -83,6 +86,11 @@ class Sent:
 def answer_file() -> Fields:
     """Return answer.json."""
     cases = _ends() + _before_the_lock() + _fields() + _under_the_lock()
+    return answers(cases)
+
+
+def answers(cases: list[Fields]) -> Fields:
+    """Return a file of such cases."""
     return vector_file(
         "What a host does with a `frame` of the relay, as `changed`: the end of the"
         " attempt, or the refusal, which closes nothing, with the step of 5.3 where it"
@@ -91,22 +99,31 @@ def answer_file() -> Fields:
         cases,
         keys={"host": HOST.keys(), "device": PHONE.keys()},
         context={
+            "origin": ORIGIN,
             "challenge": CHALLENGE.decode(),
             "number": NUMBER,
             "sent_at": SENT_AT,
             "lifetime": 60,
             "received_at": {"boot": 5_009.0, "wall": m.ISSUED_AT + 9.0},
-            "device": {"user": "alice", "uid": 1000, "label": "Pixel", "version": 1},
+            "device": {
+                "user": "alice",
+                "uid": 1000,
+                "label": "Pixel",
+                "version": 1,
+                "capabilities": ["passphrase"],
+                "credential": None,
+            },
         },
     )
 
 
-def _case(name: str, sent: Sent, **changed: Any) -> Fields:
+def case_of(name: str, sent: Sent, **changed: Any) -> Fields:
+    """Return a case; changed is what of the context is different."""
     return {"name": name, "frame": sent.frame(name), "changed": changed}
 
 
 def _end(name: str, verdict: str, cause: str, **changes: Any) -> Fields:
-    case = _case(name, Sent(changes))
+    case = case_of(name, Sent(changes))
     return case | {"expected": {"verdict": verdict, "cause": cause}}
 
 
@@ -142,19 +159,21 @@ def _ends() -> list[Fields]:
     ]
 
 
-def _refused(step: int, message: str, error: str = "VerificationError") -> Fields:
+def refused(step: int, message: str, error: str = "VerificationError") -> Fields:
+    """Return the refusal at a step of 5.3, and what the host says."""
     return refusal(error, f"5.3 ({step})", message)
 
 
-def _malformed(step: int) -> Fields:
+def malformed(step: int) -> Fields:
+    """Return the refusal of bytes that are not a message."""
     return refusal("MalformedError", f"5.3 ({step})")
 
 
 def _before_the_lock() -> list[Fields]:
     ids = (HOST.id, PHONE.id, PHONE.mailbox, HOST.mailbox)
-    closed = _refused(2, "the device is revoked or reported lost")
-    shut = _refused(3, "it does not open with these keys and names", "SealError")
-    invalid = _refused(4, "the signature is not valid")
+    closed = refused(2, "the device is revoked or reported lost")
+    shut = refused(3, "it does not open with these keys and names", "SealError")
+    invalid = refused(4, "the signature is not valid")
     right = dump(m.answer(CHALLENGE, **RIGHT)).encode()
     denial = dump(m.answer(CHALLENGE, **RIGHT | m.DENIAL)).encode()
     infos = {
@@ -166,40 +185,43 @@ def _before_the_lock() -> list[Fields]:
         ),
     }
     opened = [
-        _case(f"step 3: {name} does not open", Sent(info=info)) | shut
+        case_of(f"step 3: {name} does not open", Sent(info=info)) | shut
         for name, info in infos.items()
     ]
     labels = ("challenge", "relay-hello", "enroll-device", "outcome", "webauthn")
     return [
-        _case("step 1: 27 sealed bytes", Sent(sealed=bytes(27))) | _malformed(1),
-        _case("step 1: 11,265 sealed bytes", Sent(sealed=bytes(11_265)))
-        | _malformed(1),
-        _case("step 1: a payload of 11,001 bytes", Sent(padding=11_001))
-        | _malformed(1),
-        _case("step 1: a payload with an unknown field", Sent(more=',"a":1'))
-        | _malformed(1),
-        _case(
+        case_of("step 1: 27 sealed bytes", Sent(sealed=bytes(27))) | malformed(1),
+        case_of("step 1: 11,265 sealed bytes", Sent(sealed=bytes(11_265)))
+        | malformed(1),
+        case_of("step 1: a payload of 11,001 bytes", Sent(padding=11_001))
+        | malformed(1),
+        case_of("step 1: a payload with an unknown field", Sent(more=',"a":1'))
+        | malformed(1),
+        case_of(
             "step 2: the device was revoked meanwhile", Sent(), revoked_at=m.ISSUED_AT
         )
         | closed,
-        _case("step 2: the device was reported lost", Sent(), lost_at=m.ISSUED_AT)
+        case_of("step 2: the device was reported lost", Sent(), lost_at=m.ISSUED_AT)
         | closed,
-        _case("step 2: an envelope to another mailbox", Sent(to=OTHER_HOST.mailbox))
-        | _refused(2, "the envelope is for another mailbox"),
+        case_of("step 2: an envelope to another mailbox", Sent(to=OTHER_HOST.mailbox))
+        | refused(2, "the envelope is for another mailbox"),
         *opened,
-        _case("step 3: sealed to another host", Sent(recipient=OTHER_HOST.sealing_key))
+        case_of(
+            "step 3: sealed to another host", Sent(recipient=OTHER_HOST.sealing_key)
+        )
         | shut,
-        _case("step 3: nothing that was sealed", Sent(sealed=bytes(120))) | shut,
+        case_of("step 3: nothing that was sealed", Sent(sealed=bytes(120))) | shut,
         *(
-            _case(f"step 4: signed as {label}", Sent(label=label)) | invalid
+            case_of(f"step 4: signed as {label}", Sent(label=label)) | invalid
             for label in labels
         ),
-        _case("step 4: signed by another device", Sent(seed=TABLET.seed)) | invalid,
-        _case("step 4: signed by the relay key", Sent(seed=PHONE.relay_seed)) | invalid,
-        _case("step 4: signed by the host", Sent(seed=HOST.seed)) | invalid,
-        _case("step 4: a denial turned into an approval", Sent(signed=denial))
+        case_of("step 4: signed by another device", Sent(seed=TABLET.seed)) | invalid,
+        case_of("step 4: signed by the relay key", Sent(seed=PHONE.relay_seed))
         | invalid,
-        _case(
+        case_of("step 4: signed by the host", Sent(seed=HOST.seed)) | invalid,
+        case_of("step 4: a denial turned into an approval", Sent(signed=denial))
+        | invalid,
+        case_of(
             "step 4: a blank added after signing",
             Sent(statement=right + b" ", signed=right),
         )
@@ -209,42 +231,56 @@ def _before_the_lock() -> list[Fields]:
 
 def _fields() -> list[Fields]:
     right = dump(m.answer(CHALLENGE, **RIGHT))
-    unknown = _refused(
+    unknown = refused(
         5, "the answer is of a version below the recorded one, or not known here"
     )
-    approval = _refused(
+    approval = refused(
         5, "an approval without a number, or with a reason", "MalformedError"
     )
-    denial = _refused(
+    denial = refused(
         5, "a denial with a number or a grant, or without a reason", "MalformedError"
+    )
+    unproved = refused(
+        5, "an assertion without its verification, or without it", "MalformedError"
     )
     numbers = ("\u0664\u0662", " 42", "42 ", "+42", "4_2", "42\n", "4", "\uff14\uff12")
     return [
-        _case("step 5: an unknown field", _signed(right[:-1] + ',"a":1}'))
-        | _malformed(5),
-        _case("step 5: a doubled key", _signed(right[:-1] + ',"number":"42"}'))
-        | _malformed(5),
-        _case("step 5: bytes after it", _signed(right + "{}")) | _malformed(5),
-        _case("step 5: it is a challenge", Sent(statement=CHALLENGE)) | _malformed(5),
-        _case("step 5: it has no type", _signed(right.replace('"type":"answer",', "")))
-        | _malformed(5),
+        case_of("step 5: an unknown field", _signed(right[:-1] + ',"a":1}'))
+        | malformed(5),
+        case_of("step 5: a doubled key", _signed(right[:-1] + ',"number":"42"}'))
+        | malformed(5),
+        case_of("step 5: bytes after it", _signed(right + "{}")) | malformed(5),
+        case_of("step 5: it is a challenge", Sent(statement=CHALLENGE)) | malformed(5),
+        case_of(
+            "step 5: it has no type", _signed(right.replace('"type":"answer",', ""))
+        )
+        | malformed(5),
         *(
-            _case(f"step 5: the number {number!a}", Sent({"number": number}))
-            | _malformed(5)
+            case_of(f"step 5: the number {number!a}", Sent({"number": number}))
+            | malformed(5)
             for number in numbers
         ),
-        _case("step 5: a number that is one", Sent({"number": 42})) | _malformed(5),
-        _case("step 5: a version that the host does not know", Sent({"version": 2}))
+        case_of("step 5: a number that is one", Sent({"number": 42})) | malformed(5),
+        case_of("step 5: a version that the host does not know", Sent({"version": 2}))
         | unknown,
-        _case("step 5: a version below the recorded one", Sent(), version=2) | unknown,
-        _case("step 5: an approval without number", Sent({"number": None})) | approval,
-        _case("step 5: an approval with a reason", Sent({"reason": "cancel"}))
+        case_of("step 5: a version below the recorded one", Sent(), version=2)
+        | unknown,
+        case_of("step 5: an approval without number", Sent({"number": None}))
         | approval,
-        _case("step 5: a denial with a number", Sent(m.DENIAL | {"number": "42"}))
+        case_of("step 5: an approval with a reason", Sent({"reason": "cancel"}))
+        | approval,
+        case_of("step 5: a denial with a number", Sent(m.DENIAL | {"number": "42"}))
         | denial,
-        _case("step 5: a denial without reason", Sent(m.DENIAL | {"reason": None}))
+        case_of("step 5: a denial without reason", Sent(m.DENIAL | {"reason": None}))
         | denial,
-        _case("step 5: a denial with a grant", Sent(m.DENIAL | {"grant": 1})) | denial,
+        case_of("step 5: a denial with a grant", Sent(m.DENIAL | {"grant": 1}))
+        | denial,
+        case_of("step 5: an assertion nobody speaks of", Sent(assertion=m.ASSERTION))
+        | unproved,
+        case_of(
+            "step 5: webauthn without an assertion", Sent({"verification": "webauthn"})
+        )
+        | unproved,
     ]
 
 
@@ -254,19 +290,20 @@ def _signed(text: str) -> Sent:
 
 def _under_the_lock() -> list[Fields]:
     another = b64(sha256(TABLETS))
-    ended = _refused(7, "the attempt has ended")
-    stranger = _refused(8, "the answer is another account's")
-    not_asked = _refused(8, "the device was not asked")
-    text = _refused(9, "the answer is to another text of the challenge")
-    late = _refused(10, "the answer came too late")
+    ended = refused(7, "the attempt has ended")
+    stranger = refused(8, "the answer is another account's")
+    not_asked = refused(8, "the device was not asked")
+    text = refused(9, "the answer is to another text of the challenge")
+    late = refused(10, "the answer came too late")
     sudo = CHALLENGE.replace(b'"sshd"', b'"sudo"')
     return [
-        _case("step 6: for another host", Sent({"host_id": b64(OTHER_HOST.id)}))
-        | _refused(6, "the answer is for another host"),
-        _case("step 7: to another challenge", Sent({"challenge_id": b64(bytes(32))}))
-        | _refused(7, "the challenge is not known here"),
+        case_of("step 6: for another host", Sent({"host_id": b64(OTHER_HOST.id)}))
+        | refused(6, "the answer is for another host"),
+        case_of("step 7: to another challenge", Sent({"challenge_id": b64(bytes(32))}))
+        | refused(7, "the challenge is not known here"),
         *(
-            _case(f"step 7: after the attempt was {verdict}", Sent(), ended=end) | ended
+            case_of(f"step 7: after the attempt was {verdict}", Sent(), ended=end)
+            | ended
             for verdict, end in {
                 "approved": ["approved", "device"],
                 "denied": ["denied", "cancel"],
@@ -274,44 +311,44 @@ def _under_the_lock() -> list[Fields]:
                 "expired": ["expired", "no_answer"],
             }.items()
         ),
-        _case(
+        case_of(
             "step 7: a denial after the approval",
             Sent(m.DENIAL),
             ended=["approved", "device"],
         )
         | ended,
-        _case(
+        case_of(
             "step 8: in the name of another device", Sent({"device_id": b64(TABLET.id)})
         )
         | not_asked,
-        _case("step 8: by a device that was not asked", Sent(), not_asked=True)
+        case_of("step 8: by a device that was not asked", Sent(), not_asked=True)
         | not_asked,
-        _case("step 8: for another account", Sent({"approver": "bob"})) | stranger,
-        _case("step 8: by the device of another account", Sent(), user="bob")
+        case_of("step 8: for another account", Sent({"approver": "bob"})) | stranger,
+        case_of("step 8: by the device of another account", Sent(), user="bob")
         | stranger,
-        _case("step 8: by the device of an account of that name", Sent(), uid=1001)
-        | _refused(8, "the device is of an account with another uid"),
-        _case(
+        case_of("step 8: by the device of an account of that name", Sent(), uid=1001)
+        | refused(8, "the device is of an account with another uid"),
+        case_of(
             "step 9: to the text of another device", Sent({"challenge_sha256": another})
         )
         | text,
-        _case(
+        case_of(
             "step 9: to a challenge of another service",
             Sent({"challenge_sha256": b64(sha256(sudo))}),
         )
         | text,
-        _case(
+        case_of(
             "step 10: too late by the boot clock", Sent(), received_at={"boot": 5_060.0}
         )
         | late,
-        _case(
+        case_of(
             "step 10: too late by the wall clock",
             Sent(),
             received_at={"wall": m.ISSUED_AT + 60.0},
         )
         | late,
-        _case("step 11: the holder was not verified", Sent({"verification": "none"}))
-        | _refused(11, "the device did not verify its holder"),
-        _case("step 11: more than was offered", Sent({"grant": 301}))
-        | _refused(11, "the answer takes a grant that was not offered"),
+        case_of("step 11: the holder was not verified", Sent({"verification": "none"}))
+        | refused(11, "the device did not verify its holder"),
+        case_of("step 11: more than was offered", Sent({"grant": 301}))
+        | refused(11, "the answer takes a grant that was not offered"),
     ]

@@ -3,7 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from tests.vectors import messages as m
+from tests.vectors.authenticator import (
+    EDDSA,
+    ES256,
+    RS256,
+    Authenticator,
+    odd,
+    rsa_public,
+    spki,
+)
 from tests.vectors.parties import (
     BOBS,
     HOST,
@@ -311,7 +322,91 @@ def _claims() -> list[Fields]:
         _claim("one too late by the boot clock", Sent(), after={"boot": 300.0}) | late,
         _claim("one too late by the wall clock", Sent(), after={"wall": 300.0}) | late,
     ]
+    return cases + _credentials(known)
+
+
+def _credentials(known: Fields) -> list[Fields]:
+    cases = []
+    for name, algorithm in {"an Ed25519": EDDSA, "an RSA": RS256}.items():
+        statement = claim_statement(
+            credential=Authenticator("of the phone", algorithm).credential()
+        )
+        cases.append(
+            _claim(f"one with {name} credential is accepted", Sent(statement))
+            | _accepted(statement)
+        )
+    terminal = claim_statement(capabilities=["passphrase"], credential=None)
+    cases.append(
+        _claim("one without a credential is accepted", Sent(terminal))
+        | _accepted(terminal)
+    )
+    matched = malformed("4.3 (4): a credential exactly with its capability")
+    unmatched: dict[str, Fields] = {
+        "one that can do webauthn without a credential": {"credential": None},
+        "one with a credential that cannot do webauthn": {"capabilities": []},
+    }
+    for name, changes in unmatched.items():
+        cases.append(_claim(name, Sent(claim_statement(**changes))) | matched)
+    keys = refusal("KeyRejectedError", "4.3 (5)")
+    for name, (algorithm, key) in _bad_keys().items():
+        credential = Authenticator("of the phone").credential(
+            algorithm=algorithm, public_key=b64(key)
+        )
+        statement = claim_statement(credential=credential)
+        cases.append(_claim(f"one with {name}", Sent(statement)) | keys)
+    phones = spki(Authenticator("of the phone").key)
+    cases.append(
+        _claim("one whose credential is another's", Sent(), known=[phones.hex()])
+        | known
+    )
     return cases
+
+
+def _bad_keys() -> dict[str, tuple[int, bytes]]:
+    p256, ed = (spki(Authenticator("x", kind).key) for kind in (ES256, EDDSA))
+    p384 = spki(ec.derive_private_key(7, ec.SECP384R1()))
+    point = p256[26:]
+    # 0x30, length: of the whole, then the same header with a compressed point.
+    compressed = b"\x30\x39" + p256[2:23] + b"\x03\x22\x00"
+    compressed += bytes([2 + point[64] % 2]) + point[1:33]
+    cose = b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20" + point[1:33]
+    return {
+        "a credential's key in COSE": (ES256, cose + b"\x22\x58\x20" + point[33:]),
+        "a credential's key that is a bare point": (ES256, point),
+        "a credential's key off the curve": (
+            ES256,
+            p256[:-1] + bytes([p256[-1] ^ 1]),
+        ),
+        "a compressed credential's key": (ES256, compressed),
+        "a credential's key on P-384": (ES256, p384),
+        "a credential's key with a byte after it": (ES256, p256 + b"\0"),
+        "a credential's key that is cut": (ES256, p256[:-1]),
+        "a credential's key with a long form of its length": (
+            ES256,
+            b"\x30\x81" + p256[1:],
+        ),
+        "an Ed25519 key as ES256": (ES256, ed),
+        "a P-256 key as EdDSA": (EDDSA, p256),
+        "a P-256 key as RS256": (RS256, p256),
+        "an Ed25519 credential of small order": (EDDSA, ed[:12] + SMALL_ORDER),
+        "an Ed25519 credential that is not canonical": (
+            EDDSA,
+            ed[:12] + b"\xee" + b"\xff" * 30 + b"\x7f",
+        ),
+        "an RSA credential of 1,024 bits": (
+            RS256,
+            rsa_public(odd("a modulus", 1_024)),
+        ),
+        "an RSA credential of 4,104 bits": (
+            RS256,
+            rsa_public(odd("a modulus", 4_104)),
+        ),
+        "an RSA credential with the exponent 3": (
+            RS256,
+            rsa_public(odd("a modulus", 2_048), 3),
+        ),
+        "a credential's key that is nothing": (ES256, b"\0"),
+    }
 
 
 def _sealing(key: bytes) -> Sent:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.vectors.answer_file import answer_file
+from tests.vectors.assertion_file import assertion_file
 from tests.vectors.crypto_files import (
     base64url_file,
     enclosing_file,
@@ -33,6 +34,7 @@ FILES: dict[str, Callable[[], Fields]] = {
     "frames.json": frames_file,
     "enrollment.json": enrollment_file,
     "answer.json": answer_file,
+    "assertion.json": assertion_file,
     "module.json": module_file,
     "text.json": text_file,
 }

@@ -1,8 +1,10 @@
 """statements.json and frames.json: every message, and what is not one."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from tests.vectors import messages as m
+from tests.vectors.authenticator import EDDSA, RS256, Authenticator
 from tests.vectors.parties import (
     PHONE,
     Fields,
@@ -68,7 +70,21 @@ VALID: dict[str, Fields] = {
     "a revocation": m.REVOKED,
     "the claim of a device": m.enroll_device(),
     "the claim of a terminal without capabilities": m.enroll_device(
-        kind="terminal", capabilities=[]
+        kind="terminal", capabilities=[], credential=None
+    ),
+    "the claim of a device with an Ed25519 credential": m.enroll_device(
+        credential=Authenticator("of the phone", EDDSA).credential()
+    ),
+    "the claim of a device with an RSA credential": m.enroll_device(
+        credential=Authenticator("of the phone", RS256).credential()
+    ),
+    "the claim of a device with the largest credential": m.enroll_device(
+        credential=m.enroll_device()["credential"]
+        | {
+            "id": b64(bytes(1_023)),
+            "public_key": b64(bytes(1_024)),
+            "counter": 2**32 - 1,
+        }
     ),
     "what a host reveals": m.enroll_host(),
     "what a host with three relays reveals": m.enroll_host(
@@ -80,6 +96,7 @@ VALID: dict[str, Fields] = {
     "the hello of a host": m.relay_hello(role="host", relay="ws://localhost:8300"),
     "a payload to a device": m.TO_DEVICE,
     "a payload to a host": m.TO_HOST,
+    "a payload to a host with an assertion": m.TO_HOST | {"assertion": m.ASSERTION},
     "a commitment": m.ENROLL_COMMIT,
     "a payload with a claim": m.ENROLL_CLAIM,
 }
@@ -95,6 +112,7 @@ NULLABLE = {
         "remote_address",
     ),
     "answer": ("reason", "number"),
+    "enroll-device": ("credential",),
     "enroll-host": ("issuer",),
     "to-host": ("assertion",),
     "hello": ("invitation",),
@@ -417,6 +435,55 @@ def _bad_others() -> Iterable[tuple[str, str, str]]:
         "an empty assertion is refused",
         dump(m.TO_HOST | {"assertion": {}}),
     )
+    yield from _bad_credentials()
+    yield from _bad_assertions()
+
+
+def _bad_credentials() -> Iterable[tuple[str, str, str]]:
+    good = m.enroll_device()["credential"]
+    wrongs: dict[str, Any] = {
+        "without an algorithm": {k: v for k, v in good.items() if k != "algorithm"},
+        "with an unknown field": good | {"transports": ["internal"]},
+        "with a doubled key": Raw(dump(good)[:-1] + ',"counter":1}'),
+        "of an unknown algorithm": good | {"algorithm": -47},
+        "whose algorithm is a text": good | {"algorithm": "ES256"},
+        "with an empty id": good | {"id": ""},
+        "with an id of 1,024 bytes": good | {"id": b64(bytes(1_024))},
+        "with a key of 1,025 bytes": good | {"public_key": b64(bytes(1_025))},
+        "with an empty key": good | {"public_key": ""},
+        "with a counter of -1": good | {"counter": -1},
+        "with a counter of 2 to the power of 32": good | {"counter": 2**32},
+        "with a counter that is null": good | {"counter": None},
+        "that is a list": [],
+    }
+    for name, wrong in wrongs.items():
+        text = dump(m.enroll_device(credential=wrong))
+        yield "enroll-device", f"a credential {name} is refused", text
+
+
+def _bad_assertions() -> Iterable[tuple[str, str, str]]:
+    good = m.ASSERTION
+    wrongs: dict[str, Any] = {
+        "without a signature": {k: v for k, v in good.items() if k != "signature"},
+        "with a user handle": good | {"user_handle": None},
+        "with a doubled key": Raw(dump(good)[:-1] + f',"signature":{dump("AA")}}}'),
+        "with an empty signature": good | {"signature": ""},
+        "with a signature of 1,025 bytes": good | {"signature": b64(bytes(1_025))},
+        "with an empty credential id": good | {"credential_id": ""},
+        "with a credential id of 1,024 bytes": good
+        | {"credential_id": b64(bytes(1_024))},
+        "with authenticator data of 36 bytes": good
+        | {"authenticator_data": b64(bytes(36))},
+        "with authenticator data of 1,025 bytes": good
+        | {"authenticator_data": b64(bytes(1_025))},
+        "with client data of one byte": good | {"client_data": b64(b"1")},
+        "with client data of 2,049 bytes": good | {"client_data": b64(bytes(2_049))},
+        "with padded base64": good | {"credential_id": "AAA="},
+        "that is a text": "assertion",
+    }
+    for name, wrong in wrongs.items():
+        text = dump(m.TO_HOST | {"assertion": wrong})
+        yield "to-host", f"an assertion {name} is refused", text
 
 
 def _ill_matched_answers() -> Iterable[tuple[str, Fields]]:

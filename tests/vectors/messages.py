@@ -1,5 +1,6 @@
 """One valid message of every kind, as plain objects: the wire form of the protocol."""
 
+from tests.vectors.authenticator import Authenticator
 from tests.vectors.parties import (
     HOST,
     PHONE,
@@ -130,6 +131,7 @@ def enroll_device(**changes: object) -> Fields:
         "label": "Pixel",
         "kind": "app",
         "capabilities": ["webauthn"],
+        "credential": Authenticator("of the phone").credential(),
     } | changes
 
 
@@ -191,6 +193,7 @@ TO_HOST: Fields = {
     "signature": b64(material("a signature", 64)),
     "assertion": None,
 }
+ASSERTION: Fields = Authenticator("of the phone").assertion(b"{}")
 ENROLL_COMMIT: Fields = {
     "type": "enroll-commit",
     "version": 1,
