@@ -9,13 +9,14 @@ APT := $(APT_BUILD) bash ca-certificates clang git groff-base libclang-rt-dev \
        login openssh-client openssh-server openssl passwd rsync spin strace sudo systemd \
        util-linux valgrind
 BENCH_APT := libpam-duo
+BROWSER_APT := chromium firefox-esr webkit2gtk-driver xvfb
 BIN := .venv/bin
 MODULE := build/pam_pushmfa.so
 SOURCES := pushmfa tests hatch_build.py
 JOBS ?= auto
 
 .PHONY: build dist demo test check format lint types imports c-check vectors vectors-check \
-        unit app-tests integration e2e kill-matrix faults models models-check flood pam-tests \
+        unit app-tests app-browsers integration e2e kill-matrix faults models models-check flood pam-tests \
         bench bench-timeline bench-programs bench-startup docs module install uninstall by-root install-needs \
         lock clean
 
@@ -61,6 +62,10 @@ unit: install-needs
 app-tests: tests/app/node_modules/.installed
 	cd tests/app && ../../$(BIN)/node node_modules/typescript/bin/tsc --project .
 	cd tests/app && ../../$(BIN)/node --test
+
+# The same in Chromium, Firefox and WebKitGTK.
+app-browsers: install-needs build/.apt-browsers
+	$(BIN)/python -m tests.app.browsers.run
 
 tests/app/node_modules/.installed: tests/app/package-lock.json .venv/.installed
 	@echo "installing the tools of the app into tests/app/node_modules"
@@ -206,7 +211,8 @@ install-needs: build/.apt .venv/.installed
 build/.apt: PACKAGES = $(APT)
 build/.apt-build: PACKAGES = $(APT_BUILD)
 build/.apt-bench: PACKAGES = $(BENCH_APT)
-build/.apt build/.apt-build build/.apt-bench: Makefile
+build/.apt-browsers: PACKAGES = $(BROWSER_APT)
+build/.apt build/.apt-build build/.apt-bench build/.apt-browsers: Makefile
 	@mkdir -p build
 	@missing=$$(for p in $(PACKAGES); do \
 	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' \

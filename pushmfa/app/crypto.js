@@ -91,7 +91,7 @@ async function extract(label, input) {
 }
 
 /** @param {CryptoKey} privateKey @param {Bytes} publicKey of the other @param {Bytes} both enc, recipient @param {Bytes} info */
-async function contextOf(privateKey, publicKey, both, info) {
+export async function contextOf(privateKey, publicKey, both, info) {
   const dh = await bytes(subtle.deriveBits({ ...P256, public: await loaded(publicKey, P256) }, privateKey, 256));
   // LabeledExpand (from two bytes of size on) of LabeledExtract is one HKDF.
   const size = Uint8Array.of(0, 32), nonceSize = Uint8Array.of(0, 12);

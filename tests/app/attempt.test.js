@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { before, test } from "node:test";
 import { addCard, checkNumber, dropCards, endCard, expireCards, makeAnswer, markSent, openToDevice, secondsLeft } from "../../pushmfa/app/attempt.js";
 import { randomBytes, utf8 } from "../../pushmfa/app/bytes.js";
@@ -79,6 +80,30 @@ test("a denial has a reason and no number", async () => {
   const sealed = await makeAnswer(device.enrollment, device.keys, asked, { decision: "denial", reason: "not_me" }, NOW);
   const { decision, number, reason } = (await opened(sealed)).answer;
   assert.deepEqual([decision, number, reason], ["denial", null, "not_me"]);
+});
+
+test("an approval with an assertion: over the digest of the exact answer, and the holder is said to be verified", async () => {
+  const asked = await receive(await sent(challenge(device, { verification: "required" })));
+  const made = { credential_id: randomBytes(20), authenticator_data: randomBytes(37), client_data: randomBytes(90), signature: randomBytes(70) };
+  let wanted;
+  const authenticator = async (digest) => {
+    wanted = digest;
+    return made;
+  };
+  const sealed = await makeAnswer(device.enrollment, device.keys, asked, { decision: "approval", number: "42" }, NOW, authenticator);
+  const found = await opened(sealed), size = Buffer.alloc(4);
+  size.writeUInt32BE(found.statement.length);
+  const covered = Buffer.concat([Buffer.from("pushmfa/v1 webauthn\0"), size, found.statement]);
+  assert.equal(Buffer.from(wanted).toString("hex"), createHash("sha256").update(covered).digest("hex"));
+  assert.deepEqual(found.assertion, made);
+  assert.equal(found.answer.verification, "webauthn");
+});
+
+test("who turns away from the authenticator sends nothing", async () => {
+  const asked = await receive(await sent(challenge(device)));
+  const turnedAway = () => Promise.reject(new DOMException("canceled", "NotAllowedError"));
+  const answer = makeAnswer(device.enrollment, device.keys, asked, { decision: "approval", number: "42" }, NOW, turnedAway);
+  await assert.rejects(answer, { name: "NotAllowedError" });
 });
 
 test("a number has as many ASCII digits as were asked for", async () => {

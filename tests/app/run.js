@@ -1,7 +1,6 @@
-// How the device's code runs each operation of the vectors. A file or an operation that
+// How the device's code runs each operation of the vectors, in Node and in a browser. A file or an operation that
 // only a host runs is named in HOST_ONLY, with its reason.
-import assert from "node:assert/strict";
-import { decodeBase64url, encodeBase64url, equal, utf8 } from "../../pushmfa/app/bytes.js";
+import { decodeBase64url, encodeBase64url, equal, fromUtf8, utf8 } from "../../pushmfa/app/bytes.js";
 import * as crypto from "../../pushmfa/app/crypto.js";
 import { isSealingKey, isVerifyKey } from "../../pushmfa/app/curve.js";
 import * as enroll from "../../pushmfa/app/enroll.js";
@@ -9,7 +8,7 @@ import { malformed, Refusal } from "../../pushmfa/app/errors.js";
 import { commandText, decodeText, makeHarmless } from "../../pushmfa/app/harmless.js";
 import { parseLink, relayName } from "../../pushmfa/app/link-text.js";
 import * as wire from "../../pushmfa/app/wire.js";
-import { hex, pairOfScalar, toHex } from "./vectors.js";
+import { assert, hex, pairOfScalar, toHex } from "./values.js";
 
 const CODECS = {
   ...wire.statements,
@@ -93,15 +92,14 @@ async function transcript(given, content) {
   const { verify_key } = wire.enrollDevice.decode(statement);
   const claim = { commitment, sha256: await crypto.sha256(statement) };
   const host = await enroll.openHost(at, claim, keys, hex(given.host));
-  const text = (raw) => Buffer.from(raw).toString();
   return {
-    commit: text(await crypto.disclose(at.fromHost, "enroll-commit", hex(given.commit))),
-    claim_statement: text(statement),
+    commit: fromUtf8(await crypto.disclose(at.fromHost, "enroll-commit", hex(given.commit))),
+    claim_statement: fromUtf8(statement),
     claim_sha256: toHex(claim.sha256),
     device_id: toHex(await crypto.sha256(verify_key)),
-    host_statement: text(wire.enrollHost.encode(host)),
+    host_statement: fromUtf8(wire.enrollHost.encode(host)),
     code: await enroll.codeOf(claim, host),
-    done_statement: text(wire.enrollDone.encode(await enroll.openDone(at, keys, host, hex(given.done)))),
+    done_statement: fromUtf8(wire.enrollDone.encode(await enroll.openDone(at, keys, host, hex(given.done)))),
   };
 }
 
@@ -121,7 +119,7 @@ async function answered(given, content) {
 
 const name = (make) => async ({ key }) => toHex(await make(hex(key)));
 
-export const RUNS = {
+const RUNS = {
   "base64url.json": {
     "": ({ text }) => {
       assert.equal(encodeBase64url(decodeBase64url(text)), text);
@@ -159,9 +157,10 @@ export const RUNS = {
       assert.equal(toHex(await crypto.open(pair, info, hex(given.expected))), given.plaintext);
       return given.expected;
     },
-    open: async (given) => {
-      const pair = await pairOfScalar(given.recipient_scalar, await publicOf(given.recipient_scalar));
-      return toHex(await crypto.open(pair, hex(given.info), hex(given.sealed)));
+    open: async ({ recipient_scalar, info, sealed }, { keys }) => {
+      const recipient = Object.values(keys).find(({ sealing_scalar }) => sealing_scalar === recipient_scalar);
+      const pair = await pairOfScalar(recipient_scalar, hex(recipient.sealing_key));
+      return toHex(await crypto.open(pair, hex(info), hex(sealed)));
     },
     check_sealing_key: ({ sealing_key }) => refuseKey(isSealingKey(hex(sealing_key))),
   },
@@ -213,19 +212,47 @@ function refuseKey(isGood) {
   if (!isGood) throw new Refusal("bad_key");
 }
 
-async function publicOf(scalar) {
-  const { createECDH } = await import("node:crypto");
-  const key = createECDH("prime256v1");
-  key.setPrivateKey(scalar, "hex");
-  return new Uint8Array(key.getPublicKey());
-}
-
 // The errors of pushmfa/errors.py, and what the app throws for them.
-export const KINDS = {
-  MalformedError: ["malformed"],
-  SealError: ["not_opened"],
-  VerificationError: ["not_verified"],
-  KeyRejectedError: ["bad_key"],
-  ConfigError: ["bad_link"],
+const KINDS = {
+  MalformedError: "malformed",
+  SealError: "not_opened",
+  VerificationError: "not_verified",
+  KeyRejectedError: "bad_key",
+  ConfigError: "bad_link",
 };
 
+// Answers, which a host judges: what it alone knows (of step 5 the cases with a `message`)
+// a device has no code for, and must open, verify and parse.
+const FOR_HOSTS = ["answer.json", "assertion.json"];
+const isForHost = ({ step, message }) => !(/\([134]\)/.test(step) || (/\(5\)/.test(step) && !message));
+
+// Throws unless the app does with a case what it says.
+async function judge(file, given, content, run) {
+  const isOpened = FOR_HOSTS.includes(file) && (given.expected || isForHost(given.refusal));
+  if (isOpened) return run(given, content);
+  if (!given.refusal) return assert.deepEqual(await run(given, content), given.expected, given.name);
+  try {
+    await run(given, content);
+  } catch (error) {
+    const isRefusal = error instanceof Refusal && error.kind === KINDS[given.refusal.error];
+    return assert.ok(isRefusal, `${given.name}: ${error}, not ${given.refusal.error}`);
+  }
+  throw new Error(`${given.name}: not refused`);
+}
+
+// Runs a file of the vectors; `failures` are sentences, `hostOnly` counts what was left out.
+export async function runFile(file, content) {
+  const result = { file, run: 0, hostOnly: 0, failures: [] };
+  for (const given of content.cases) {
+    const operation = given.operation ?? "", run = RUNS[file]?.[operation];
+    if (run) {
+      result.run += 1;
+      await judge(file, given, content, run).catch((error) => result.failures.push(String(error)));
+    } else if (HOST_ONLY[file] ?? HOST_ONLY[`${file} ${operation}`]) {
+      result.hostOnly += 1;
+    } else {
+      result.failures.push(`${file} ${operation}: nobody runs ${given.name}`);
+    }
+  }
+  return result;
+}
