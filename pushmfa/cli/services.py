@@ -7,8 +7,8 @@ import click
 from pushmfa.cli.options import config_option, config_path, examples
 
 if TYPE_CHECKING:
-    from pushmfa.config.model import RelayConfig
-    from pushmfa.relay.settings import RelaySettings
+    from pushmfa.config.model import RelayConfig, WebConfig
+    from pushmfa.relay.settings import RelaySettings, WebSettings
 
 
 @click.command(
@@ -69,5 +69,22 @@ def relay_settings(config: "RelayConfig") -> "RelaySettings":
         tls_cert=config.listen.tls_cert,
         tls_key=config.listen.tls_key,
         trusted_proxies=config.listen.trusted_proxies,
+        origins=frozenset(config.web.origins),
+        web=_web_settings(config.web),
         limits=RelayLimits(**limits),
+    )
+
+
+def _web_settings(web: "WebConfig") -> "WebSettings | None":
+    from pushmfa.relay.settings import WebSettings
+
+    if web.listen is None:
+        return None
+    address, port = web.listen
+    return WebSettings(
+        address=address,
+        port=port,
+        relays=web.relays,
+        tls_cert=web.tls_cert,
+        tls_key=web.tls_key,
     )

@@ -114,6 +114,19 @@ class ListenSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WebConfig:
+    """`[web]`: the phone app, and the pages that may open a link."""
+
+    origins: tuple[str, ...] = ()
+    listen: tuple[str, int] | None = None
+    """Address and port of the app's own listener; None: the app is elsewhere."""
+    relays: tuple[str, ...] = ()
+    """Names of other relays that the app may dial."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RateLimit:
     """So many at once, then so many a second."""
 
@@ -127,9 +140,7 @@ class RelayConfig:
 
     public_urls: tuple[str, ...]
     listen: ListenSettings = field(default_factory=ListenSettings)
-    web_origins: tuple[str, ...] = ()
-    web_listen: tuple[str, int] | None = None
-    """Address and port of the app's own listener; kept for a later version."""
+    web: WebConfig = field(default_factory=WebConfig)
     limits: Mapping[str, int | RateLimit] = field(default_factory=_nothing)
     """Only what the file gives; the relay knows its defaults."""
     state: Path = DEFAULT_RELAY_STATE

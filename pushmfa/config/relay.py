@@ -6,7 +6,6 @@
 Every key, its default and its meaning: docs/configuration.md.
 """
 
-import re
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -22,11 +21,10 @@ from pushmfa.config.names import (
     ip_address,
     is_loopback,
     network,
-    parse_place,
     relay_name,
-    web_origin,
 )
-from pushmfa.config.table import Table, absolute_path, name_value
+from pushmfa.config.table import Table, absolute_path
+from pushmfa.config.web import read_web
 
 DEFAULT_PATH: Final = Path("/etc/pushmfa/relay.toml")
 
@@ -40,6 +38,7 @@ COUNT_LIMITS: Final = {
     "mailbox_bytes": (16_384, 1_073_741_824),
     "total_envelopes": (1, 1_000_000_000),
     "total_bytes": (16_384, 1_099_511_627_776),
+    "web_connections": (1, 100_000),
     "known_mailboxes": (1, 1_000_000_000),
     "mailbox_days": (1, 36_500),
     "unsent_bytes": (16_384, 1_073_741_824),
@@ -55,11 +54,11 @@ RATE_LIMITS: Final = (
     "host_envelopes",
     "answers",
     "changed_lists",
+    "web_requests",
 )
 """Limits that are `{ burst = 60, per_second = 2 }`."""
 
 _MAX_RATE: Final = 1_000_000
-_LISTEN: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[0-9.]+):(?P<port>[0-9]+)")
 
 
 def load_relay_config(path: Path) -> RelayConfig:
@@ -78,16 +77,14 @@ def parse_relay_config(
 ) -> RelayConfig:
     """Return what text says, or raise ConfigError; name stands before each problem."""
     top, problems = parse_toml(text, name)
-    web = top.table("web")
+    listen = _read_listen(top.table("listen"))
     config = RelayConfig(
-        listen=_read_listen(top.table("listen")),
+        listen=listen,
         public_urls=_read_public(top.table("public")),
-        web_origins=web.texts("origins", web_origin, most=16),
-        web_listen=web.text("listen", None, _address_and_port),
+        web=read_web(top.table("web"), listen),
         limits=MappingProxyType(_read_limits(top.table("limits"))),
         state=_read_paths(top.table("paths"), state),
     )
-    web.finish()
     top.reserve(RESERVED_TABLES)
     top.finish()
     problems.raise_any()
@@ -154,15 +151,6 @@ def _read_paths(table: Table, default: Path) -> Path:
     state = table.text("state", default, absolute_path)
     table.finish()
     return state
-
-
-def _address_and_port(text: str) -> tuple[str, int]:
-    match = _LISTEN.fullmatch(text)
-    if match is None:
-        raise ValueError(f'must be like "127.0.0.1:8301", not {name_value(text)}')
-    # parse_place checks the port; the address must be one, and no name.
-    place = parse_place(f"https://{match['host']}:{match['port']}", ("https",))
-    return ip_address(match["host"].strip("[]")), place.port
 
 
 def _state_of_user() -> Path:

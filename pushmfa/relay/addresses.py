@@ -1,6 +1,8 @@
 """Whose address a connection counts for."""
 
+import logging
 from collections.abc import Iterable, Sequence
+from functools import cache
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -15,6 +17,8 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 UNKNOWN: Final = "unknown"
 _CUSTOMER_PREFIX: Final = 64
+
+logger = logging.getLogger(__name__)
 
 
 def client_address(
@@ -49,6 +53,16 @@ def is_trusted(peer: str, trusted_proxies: Sequence[Network]) -> bool:
     """Say whether peer is one of our proxies."""
     address = _parse(peer)
     return address is not None and is_in(address, trusted_proxies)
+
+
+@cache
+def warn_of_proxy() -> None:
+    """Tell of a proxy that is not trusted: all its clients share its limits."""
+    # Once a run: anybody can send the header.
+    logger.warning(
+        "a peer that is not in listen.trusted_proxies sent X-Forwarded-For; "
+        "if it is your proxy, name it there, else its clients count as one address"
+    )
 
 
 def _parse(text: str) -> Address | None:

@@ -1,13 +1,17 @@
 """The little HTTP that the relay's port speaks beside the websocket."""
 
 import json
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from typing import Final
 
 from pushmfa.relay.gate import Gate
 from pushmfa.wire.link import PATH
+
+logger = logging.getLogger(__name__)
 
 HEALTH_PATH: Final = "/healthz"
 
@@ -42,26 +46,49 @@ class Answer:
 class Front:
     """Decides for every request whether it may become a link."""
 
-    def __init__(self, gate: Gate, health: Callable[[], Health]) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        health: Callable[[], Health],
+        origins: Collection[str] = frozenset(),
+    ) -> None:
         self._gate = gate
         self._health = health
+        self._origins = origins
 
-    def answer(self, method: str, path: str, address: str, now: float) -> Answer | None:
-        """Return the answer to a request, or None: a link may be opened."""
+    def answer(
+        self,
+        method: str,
+        path: str,
+        address: str,
+        now: float,
+        origins: Sequence[str] = (),
+    ) -> Answer | None:
+        """Return the answer to a request, or None: a link may be opened.
+
+        origins are the values of the header Origin, which every browser sends with a
+        websocket and nobody else does (RFC 6455, 4.1).
+        """
         status = self._gate.admit(address, now)
         # A full relay still says how it is.
         if status is HTTPStatus.TOO_MANY_REQUESTS:
-            return _say(status)
+            return say(status)
         if method != "GET":
-            return _say(HTTPStatus.METHOD_NOT_ALLOWED)
+            return say(HTTPStatus.METHOD_NOT_ALLOWED)
         if path == HEALTH_PATH:
             return _tell(self._health())
         if path != PATH:
-            return _say(HTTPStatus.NOT_FOUND)
-        return None if status is HTTPStatus.OK else _say(status)
+            return say(HTTPStatus.NOT_FOUND)
+        # Attack: any page that the person looks at dials the relay from her network,
+        # where it may be reached and the attacker may not, and uses up her limits.
+        if any(origin not in self._origins for origin in origins) or len(origins) > 1:
+            _warn_of_origin()
+            return say(HTTPStatus.FORBIDDEN)
+        return None if status is HTTPStatus.OK else say(status)
 
 
-def _say(status: HTTPStatus) -> Answer:
+def say(status: HTTPStatus) -> Answer:
+    """Return an answer that is no more than its status."""
     return Answer(status, f"{status.phrase}\n".encode())
 
 
@@ -74,3 +101,12 @@ def _tell(health: Health) -> Answer:
         "envelopes": health.envelopes,
     }
     return Answer(status, json.dumps(counts).encode() + b"\n", "application/json")
+
+
+@cache
+def _warn_of_origin() -> None:
+    # Once a run, and not which one: any page can have a browser send any number.
+    logger.warning(
+        "a web page of an origin that is not in web.origins asked for a link; if it "
+        "is your phone app, name its origin there"
+    )

@@ -20,6 +20,9 @@
     envelopes of a host's mailbox         400, then 100/s    refused, too_many
     envelopes to one host, an address     200, then 50/s     refused, too_many
     changed allow lists, an address       256, then 2/s      close 4429
+    connections to the app, an address    64                 closed
+    connections to the app, of all        512                closed (fixed)
+    requests for the app, an address      600, then 20/s     HTTP 429
     remembered envelopes of a mailbox     64 and 256 KiB     refused, mailbox_full
     remembered envelopes of all           200,000, 256 MiB   refused, mailbox_full
     remembered envelopes of one address   a quarter of them  refused, mailbox_full
@@ -48,6 +51,8 @@ CLOSE_TIMEOUT: Final = 5.0
 MAX_FRAGMENTS: Final = 64
 SHARE: Final = 4
 """One address may have one of SHARE parts of all links, and of what is remembered."""
+WEB_CONNECTIONS: Final = 512
+"""Connections to the app's listener, of all addresses together."""
 MAX_COUNTED: Final = 65_536
 """Addresses or mailboxes whose rate is counted at the same time."""
 
@@ -77,6 +82,8 @@ class RelayLimits:
     host_envelopes: Rate = Rate(400, 100)
     answers: Rate = Rate(200, 50)
     changed_lists: Rate = Rate(256, 2)
+    web_connections: int = 64
+    web_requests: Rate = Rate(600, 20)
     mailbox_envelopes: int = 64
     mailbox_bytes: int = 256 * 1024
     total_envelopes: int = 200_000

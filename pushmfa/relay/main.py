@@ -5,25 +5,26 @@ import logging
 import os
 import resource
 import signal
-import ssl
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
-from pushmfa.errors import ConfigError, NotReachableError, StoreError
+from pushmfa.errors import NotReachableError, StoreError
 from pushmfa.loop import run_service
-from pushmfa.relay import tls
 from pushmfa.relay.connections import Door, Listener
 from pushmfa.relay.gate import Gate
 from pushmfa.relay.http import Front, Health
-from pushmfa.relay.limits import RelayLimits
+from pushmfa.relay.limits import WEB_CONNECTIONS, RelayLimits
 from pushmfa.relay.links import Links
 from pushmfa.relay.mailboxes import Mailboxes
 from pushmfa.relay.notify import keep_alive, notify
 from pushmfa.relay.settings import RelaySettings
+from pushmfa.relay.tls import Certificate
+from pushmfa.relay.visitors import Visitors
 from pushmfa.relay.wakeups import NoPusher, NoWaker
+from pushmfa.relay.web import start_web
 from pushmfa.relay.websocket_server import SPARE, listen
 from pushmfa.store.relay_rows import RelayRows
 
@@ -42,7 +43,8 @@ def run(settings: RelaySettings) -> int:
     ConfigError, StoreError or NotReachableError (the port) if it cannot start.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    limits = fit_to_files(settings.limits, _raise_file_limit())
+    visitors = WEB_CONNECTIONS if settings.web else 0
+    limits = fit_to_files(settings.limits, _raise_file_limit(), visitors)
     settings = replace(settings, limits=limits)
     run_service(serve(settings))
     return 0
@@ -77,8 +79,8 @@ async def running(settings: RelaySettings) -> "AsyncIterator[Relay]":
     try:
         rows.purge()
         relay = Relay(settings, rows)
-        await relay.start()
         try:
+            await relay.start()
             yield relay
         finally:
             await relay.stop()
@@ -95,8 +97,11 @@ class Relay:
         self._gate = Gate(settings.limits)
         self._mailboxes = Mailboxes(rows, settings.limits, NoWaker(), self._clock())
         self._is_well = True
-        self._tls = _tls_of(settings)
+        self._visitors = Visitors(settings.limits)
+        self._tls = Certificate.of(settings.tls_cert, settings.tls_key, "listen")
+        self._web_tls = _web_tls_of(settings)
         self._listener: Listener | None = None
+        self._web: Listener | None = None
         self._purging: asyncio.Task[None] | None = None
 
     @property
@@ -105,6 +110,18 @@ class Relay:
         if self._listener is None:
             raise NotReachableError("the relay does not listen")
         return self._listener.port
+
+    @property
+    def web_port(self) -> int:
+        """The port of the phone app."""
+        if self._web is None:
+            raise NotReachableError("the relay does not serve the phone app")
+        return self._web.port
+
+    @property
+    def visitors(self) -> int:
+        """How many connections the listener of the phone app has."""
+        return self._visitors.connections
 
     def health(self) -> Health:
         """Return how it is."""
@@ -116,7 +133,7 @@ class Relay:
         )
 
     async def start(self) -> None:
-        """Open the port; NotReachableError if that cannot be."""
+        """Open the ports; NotReachableError if that cannot be."""
         settings = self._settings
         links = Links(
             self._mailboxes,
@@ -127,48 +144,40 @@ class Relay:
             clock=self._clock,
         )
         door = Door(
-            front=Front(self._gate, self.health),
+            front=Front(self._gate, self.health, settings.origins),
             gate=self._gate,
             limits=settings.limits,
             trusted_proxies=settings.trusted_proxies,
             clock=self._clock,
         )
-        try:
+        with _telling_of_port(settings.address, settings.port, "listen"):
             self._listener = await listen(
                 links.handle,
                 door,
                 address=settings.address,
                 port=settings.port,
-                tls=self._tls,
+                tls=self._tls.context if self._tls else None,
             )
-        except OSError as error:
-            # asyncio's own text names address and port again.
-            number = error.errno or 0
-            reason = os.strerror(number) if number > 0 else error
-            raise NotReachableError(
-                f"cannot listen on {settings.address} port {settings.port}: {reason}",
-                hint="Is another program on that port? See [listen] in relay.toml.",
-            ) from error
+        if web := settings.web:
+            with _telling_of_port(web.address, web.port, "web"):
+                self._web = await start_web(
+                    settings, web, self._web_tls, self._visitors, self._clock
+                )
         self._purging = asyncio.create_task(self._purge())
         self._tell_start()
 
     async def stop(self) -> None:
-        """End all links (code 1001) and close the port."""
+        """End all links (code 1001) and close the ports."""
         if self._purging is not None:
             self._purging.cancel()
-        if self._listener is not None:
-            await self._listener.close()
+        listeners = [one for one in (self._web, self._listener) if one is not None]
+        await asyncio.gather(*(listener.close() for listener in listeners))
 
     def reload(self) -> None:
-        """Read the certificate again; if it is wrong the old one stays in use."""
-        cert, key = self._settings.tls_cert, self._settings.tls_key
-        if self._tls is None or cert is None or key is None:
-            return
-        try:
-            tls.reload(self._tls, cert, key)
-            logger.info("the certificate was read again")
-        except ConfigError as error:
-            logger.error("%s; the old certificate stays in use", error)
+        """Read the certificates again; one that is wrong changes nothing."""
+        for certificate in (self._tls, self._web_tls):
+            if certificate is not None:
+                certificate.read_again()
 
     async def _purge(self) -> None:
         while True:
@@ -179,6 +188,7 @@ class Relay:
         """Forget what is over, and find out whether the state can be written."""
         now = self._clock()
         self._gate.purge(now)
+        self._visitors.purge(now)
         try:
             self._mailboxes.purge(now)
         except StoreError as error:
@@ -204,10 +214,23 @@ def _boot_clock() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _tls_of(settings: RelaySettings) -> ssl.SSLContext | None:
-    if settings.tls_cert is None or settings.tls_key is None:
-        return None
-    return tls.make_context(settings.tls_cert, settings.tls_key)
+def _web_tls_of(settings: RelaySettings) -> Certificate | None:
+    web = settings.web
+    return Certificate.of(web.tls_cert, web.tls_key, "web") if web else None
+
+
+@contextmanager
+def _telling_of_port(address: str, port: int, table: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # asyncio's own text names address and port again.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error
+        raise NotReachableError(
+            f"cannot listen on {address} port {port}: {reason}",
+            hint=f"Is another program on that port? See [{table}] in relay.toml.",
+        ) from error
 
 
 def _raise_file_limit() -> int | None:
@@ -219,14 +242,19 @@ def _raise_file_limit() -> int | None:
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def fit_to_files(limits: RelayLimits, files: int | None) -> RelayLimits:
+def fit_to_files(
+    limits: RelayLimits, files: int | None, visitors: int = 0
+) -> RelayLimits:
     """Return limits with no more links than that many open files have room for.
+
+    visitors: connections to the phone app's listener, which have room of their own.
 
     A relay without room for a connection can say nothing; at its limit it says 503.
     """
     if files is None:
         return limits
-    room = max(files - OWN_FILES - min(SPARE, files // 2), 1)
+    spare = min(SPARE + visitors, files // 2)
+    room = max(files - OWN_FILES - spare, 1)
     if limits.max_links <= room:
         return limits
     # The default is a wish; what somebody wrote is an order that cannot be obeyed.

@@ -12,6 +12,18 @@ DEFAULT_STATE: Final = Path("/var/lib/pushmfa-relay/relay.db")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """The listener of the phone app."""
+
+    address: str
+    port: int
+    relays: tuple[str, ...] = ()
+    """Names of other relays that the app may dial, canonical."""
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RelaySettings:
     """One relay's configuration; ConfigError at once for what cannot work."""
 
@@ -23,6 +35,10 @@ class RelaySettings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     trusted_proxies: tuple[Network, ...] = ()
+    origins: frozenset[str] = frozenset()
+    """Origins whose pages may open a link; the phone app's."""
+    web: WebSettings | None = None
+    """None: the phone app is served elsewhere, or not at all."""
     limits: RelayLimits = field(default_factory=RelayLimits)
 
     def __post_init__(self) -> None:

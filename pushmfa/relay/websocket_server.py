@@ -10,7 +10,7 @@ import asyncio
 import logging
 import ssl
 from contextlib import suppress
-from functools import cache, partial
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -23,7 +23,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import Event
 
 from pushmfa.errors import MalformedError
-from pushmfa.relay.addresses import UNKNOWN, client_address, is_trusted
+from pushmfa.relay.addresses import UNKNOWN, client_address, is_trusted, warn_of_proxy
 from pushmfa.relay.connections import Door, Handler, Listener
 from pushmfa.relay.http import HEADERS, Answer
 from pushmfa.relay.limits import (
@@ -272,10 +272,16 @@ def _answer(
     forwarded = request.headers.get_all("X-Forwarded-For")
     host = _host_of(peer)
     if forwarded and not is_trusted(host, door.trusted_proxies):
-        _warn_of_proxy()
+        warn_of_proxy()
     elif forwarded:
         peer.address = client_address(host, forwarded, door.trusted_proxies)
-    answer = door.front.answer(request.method, request.path, peer.address, door.clock())
+    answer = door.front.answer(
+        request.method,
+        request.path,
+        peer.address,
+        door.clock(),
+        request.headers.get_all("Origin"),
+    )
     is_counted = peer.is_waiting or peer.begin_waiting(peer.address)
     if answer is None and not is_counted:
         answer = Answer(HTTPStatus.TOO_MANY_REQUESTS)
@@ -290,15 +296,6 @@ def _response(answer: Answer) -> Response:
     if answer.status is HTTPStatus.TOO_MANY_REQUESTS:
         headers["Retry-After"] = "30"
     return Response(answer.status.value, answer.status.phrase, headers, answer.body)
-
-
-@cache
-def _warn_of_proxy() -> None:
-    # Once a run: behind such a proxy all clients would share one address's limits.
-    logger.warning(
-        "a peer that is not in listen.trusted_proxies sent X-Forwarded-For; "
-        "if it is your proxy, name it there, else its clients count as one address"
-    )
 
 
 def _host_of(peer: ServerConnection) -> str:

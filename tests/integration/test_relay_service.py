@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from pushmfa.errors import ConfigError, NotReachableError, PushmfaError, StoreError
-from pushmfa.relay import websocket_server
+from pushmfa.relay import addresses
 from pushmfa.relay.limits import Rate
 from pushmfa.relay.main import Relay, running
 from pushmfa.relay.main import run as run_relay
@@ -394,7 +394,7 @@ def test_clients_of_a_trusted_proxy_wait_apart(tmp_path: Path) -> None:
 def test_attack_header_of_a_proxy_that_is_not_ours(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    websocket_server._warn_of_proxy.cache_clear()
+    addresses.warn_of_proxy.cache_clear()
 
     async def main() -> None:
         limits = replace(ROOMY, connections=Rate(2, 0))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushmfa.cli.services import relay_settings
-from pushmfa.config.model import RateLimit, RelayConfig
+from pushmfa.config.model import RateLimit, RelayConfig, WebConfig
 from pushmfa.config.relay import (
     COUNT_LIMITS,
     RATE_LIMITS,
@@ -20,7 +20,7 @@ from pushmfa.config.relay import (
 )
 from pushmfa.errors import ConfigError
 from pushmfa.relay.limits import Rate, RelayLimits
-from pushmfa.relay.settings import RelaySettings
+from pushmfa.relay.settings import RelaySettings, WebSettings
 
 LEAST = """\
 [public]
@@ -41,6 +41,9 @@ urls = ["wss://relay.example:8443", "ws://localhost:8443"]
 [web]
 origins = ["https://app.example"]
 listen = "[::1]:8301"
+relays = ["wss://other.example"]
+tls_cert = "/etc/pushmfa/app.pem"
+tls_key = "/etc/pushmfa/app-key.pem"
 
 [limits]
 max_links = 100
@@ -97,8 +100,13 @@ def test_least() -> None:
 
 def test_whole() -> None:
     config = parse_relay_config(WHOLE)
-    assert config.web_origins == ("https://app.example",)
-    assert config.web_listen == ("::1", 8301)
+    assert config.web == WebConfig(
+        origins=("https://app.example",),
+        listen=("::1", 8301),
+        relays=("wss://other.example",),
+        tls_cert=Path("/etc/pushmfa/app.pem"),
+        tls_key=Path("/etc/pushmfa/app-key.pem"),
+    )
     assert config.limits == {
         "max_links": 100,
         "device_frames": RateLimit(burst=10, per_second=0.5),
@@ -126,6 +134,41 @@ def test_beyond_localhost_only_with_tls_or_behind_a_proxy(address: str) -> None:
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1"])
 def test_localhost_needs_no_tls(address: str) -> None:
     parse_relay_config(f'{LEAST}[listen]\naddress = "{address}"\n')
+
+
+APP = '[web]\norigins = ["https://app.example"]\n'
+
+
+def test_the_app_has_the_certificate_of_the_relay_unless_it_has_its_own() -> None:
+    tls = 'tls_cert = "/cert"\ntls_key = "/key"\n'
+    listen = f"[listen]\n{tls}"
+    web = parse_relay_config(LEAST + listen + APP + 'listen = "0.0.0.0:443"\n').web
+    assert (web.tls_cert, web.tls_key) == (Path("/cert"), Path("/key"))
+    with pytest.raises(ConfigError, match="needs tls_key, too"):
+        parse_relay_config(LEAST + listen + APP + 'tls_cert = "/other"\n')
+
+
+@pytest.mark.parametrize("written", ["", 'listen = ""\n'])
+def test_the_app_is_not_served_unless_somebody_says_where(written: str) -> None:
+    config = parse_relay_config(LEAST + APP + written)
+    assert config.web.listen is None
+    assert relay_settings(config).web is None
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "[::]", "192.0.2.7"])  # noqa: S104  to be refused
+def test_the_app_beyond_localhost_only_with_tls_or_behind_a_proxy(address: str) -> None:
+    listen = f'listen = "{address}:8301"\n'
+    with pytest.raises(ConfigError, match=r"web.listen: .* is reached from elsewhere"):
+        parse_relay_config(LEAST + APP + listen)
+    parse_relay_config(
+        LEAST + '[listen]\ntrusted_proxies = ["192.0.2.1"]\n' + APP + listen
+    )
+    parse_relay_config(LEAST + APP + listen + 'tls_cert = "/c"\ntls_key = "/k"\n')
+
+
+def test_an_app_whose_own_pages_would_be_refused() -> None:
+    with pytest.raises(ConfigError, match=r"web.origins: missing; the origin"):
+        parse_relay_config(LEAST + '[web]\nlisten = "127.0.0.1:8301"\n')
 
 
 @pytest.mark.parametrize("address", ["localhost", "fe80::1%eth0", "", "1.2.3"])
@@ -181,5 +224,13 @@ def test_relay_takes_it() -> None:
         tls_cert=Path("/etc/pushmfa/cert.pem"),
         tls_key=Path("/etc/pushmfa/key.pem"),
         trusted_proxies=(ip_network("192.0.2.1/32"),),
+        origins=frozenset({"https://app.example"}),
+        web=WebSettings(
+            address="::1",
+            port=8301,
+            relays=("wss://other.example",),
+            tls_cert=Path("/etc/pushmfa/app.pem"),
+            tls_key=Path("/etc/pushmfa/app-key.pem"),
+        ),
         limits=RelayLimits(max_links=100, device_frames=Rate(10, 0.5)),
     )

@@ -144,6 +144,9 @@ def test_the_default_is_silently_what_the_open_files_have_room_for(
     assert fit_to_files(RelayLimits(), 21_100).max_links == 20_000
     assert fit_to_files(RelayLimits(), 20_000).max_links == 18_912
     assert fit_to_files(RelayLimits(), 1_024).max_links == 448
+    # As the unit has it, with the phone app.
+    assert fit_to_files(RelayLimits(), 21_700, 512).max_links == 20_000
+    assert fit_to_files(RelayLimits(), 20_000, 512).max_links == 18_400
     assert not caplog.records
 
 
