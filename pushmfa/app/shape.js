@@ -48,7 +48,7 @@ export const message = (type, fields) => object({ type: oneOf(type), ...fields }
  * @returns {Shape<{[K in keyof M]: {type: K} & {[N in keyof M[K]]: ReturnType<M[K][N]>}}[keyof M]>}
  */
 export const anyOf = (messages) => (value) => {
-  const type = Object.hasOwn(messages, value?.type) ? value.type : malformed("type");
+  const type = oneOf(Object.keys(messages).join(" "))(value?.type);
   return /** @type {any} */ (message(type, messages[type])(value));
 };
 

@@ -76,6 +76,28 @@ test("frames and statements: a turned bit is refused, or gives a message of the 
   }
 });
 
+test("frames and statements: whatever stands in a field, it is refused as such or taken", () => {
+  const values = (own) => [null, true, 0, -1, 1.5, 2 ** 53, "", "x", own, [own], [[own]], { own }, { type: own }, [], {}];
+  const valid = ["frames.json", "statements.json"].flatMap((name) => vectors(name).cases);
+  let taken = 0;
+  for (const { by, type, text } of valid.filter(({ operation }) => operation === "message")) {
+    const codec = by === "peer" ? peerFrame : by === "relay" ? relayFrame : statements[type];
+    if (!codec) continue;
+    for (const field of Object.keys(JSON.parse(text))) {
+      const fields = JSON.parse(text);
+      for (const value of values(fields[field])) {
+        try {
+          codec.decode(utf8(JSON.stringify({ ...fields, [field]: value })));
+          taken += 1;
+        } catch (error) {
+          assert.ok(error instanceof Refusal, `${type} ${field} ${JSON.stringify(value)}: ${error.stack}`);
+        }
+      }
+    }
+  }
+  assert.ok(taken > 100, `${taken}`);
+});
+
 test("sealing: opens for whom it is, and nothing that was changed opens", async () => {
   const random = generator(4), { sealing } = await crypto.newDeviceKeys();
   for (const size of [0, 1, 63, 64, 1_000, 8_192]) {

@@ -596,6 +596,16 @@ def _bad_frames(by: str) -> Iterable[tuple[str, str]]:
     yield "a frame of 16,385 bytes", dump(e) + " " * (16_385 - len(dump(e)))
     yield "a frame without type", dump(dict(list(e.items())[1:]))
     yield "an array of frames", f"[{dump(e)}]"
+    for name, kind in {
+        "a list": ["envelope"],
+        "null": None,
+        "a number": 1,
+        "an object": {"envelope": 1},
+        "a name that every object has": "toString",
+        "two words": "envelope received" if by == "peer" else "envelope stored",
+        "nothing": "",
+    }.items():
+        yield f"a frame with {name} as its type", dump(e | {"type": kind})
     yield "no frame at all", ""
 
 
