@@ -51,8 +51,9 @@ def relay(context: click.Context) -> int:
 def relay_settings(config: "RelayConfig") -> "RelaySettings":
     """Return what relay.toml says as the relay takes it, with its defaults."""
     from pushmfa.config.model import RateLimit
+    from pushmfa.config.names import parse_place
     from pushmfa.relay.limits import Rate, RelayLimits
-    from pushmfa.relay.settings import RelaySettings
+    from pushmfa.relay.settings import PushSettings, RelaySettings
 
     # Names and types were checked against these fields; a test holds them equal.
     limits: dict[str, Any] = {
@@ -61,6 +62,7 @@ def relay_settings(config: "RelayConfig") -> "RelaySettings":
         else limit
         for name, limit in config.limits.items()
     }
+    host = parse_place(config.public_urls[0], ("wss", "ws")).host
     return RelaySettings(
         public_urls=frozenset(config.public_urls),
         state_path=config.state / "relay.db",
@@ -71,6 +73,12 @@ def relay_settings(config: "RelayConfig") -> "RelaySettings":
         trusted_proxies=config.listen.trusted_proxies,
         origins=frozenset(config.web.origins),
         web=_web_settings(config.web),
+        push=PushSettings(
+            enabled=config.push.enabled,
+            contact=config.push.contact or f"mailto:root@{host}",
+            hook_url=config.push.hook_url,
+            command=config.push.command,
+        ),
         limits=RelayLimits(**limits),
     )
 

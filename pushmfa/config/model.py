@@ -135,12 +135,25 @@ class RateLimit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PushConfig:
+    """`[push]`: how devices are woken up."""
+
+    enabled: bool = True
+    contact: str | None = None
+    """None: root at the first of the relay's own names."""
+    hook_url: str | None = None
+    command: tuple[str, ...] = ()
+    """Empty: none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RelayConfig:
     """relay.toml."""
 
     public_urls: tuple[str, ...]
     listen: ListenSettings = field(default_factory=ListenSettings)
     web: WebConfig = field(default_factory=WebConfig)
+    push: PushConfig = field(default_factory=PushConfig)
     limits: Mapping[str, int | RateLimit] = field(default_factory=_nothing)
     """Only what the file gives; the relay knows its defaults."""
     state: Path = DEFAULT_RELAY_STATE

@@ -23,12 +23,13 @@ from pushmfa.config.names import (
     network,
     relay_name,
 )
+from pushmfa.config.push import read_push
 from pushmfa.config.table import Table, absolute_path
 from pushmfa.config.web import read_web
 
 DEFAULT_PATH: Final = Path("/etc/pushmfa/relay.toml")
 
-RESERVED_TABLES: Final = ("push", "cluster", "admission")
+RESERVED_TABLES: Final = ("cluster", "admission")
 """Tables of later versions; a relay that ignored them would be open or alone."""
 
 COUNT_LIMITS: Final = {
@@ -55,6 +56,9 @@ RATE_LIMITS: Final = (
     "answers",
     "changed_lists",
     "web_requests",
+    "changed_subscriptions",
+    "test_pushes",
+    "wakeups",
 )
 """Limits that are `{ burst = 60, per_second = 2 }`."""
 
@@ -82,6 +86,7 @@ def parse_relay_config(
         listen=listen,
         public_urls=_read_public(top.table("public")),
         web=read_web(top.table("web"), listen),
+        push=read_push(top.table("push")),
         limits=MappingProxyType(_read_limits(top.table("limits"))),
         state=_read_paths(top.table("paths"), state),
     )

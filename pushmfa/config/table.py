@@ -79,6 +79,14 @@ class Table:
             return default
         return value
 
+    def boolean(self, key: str, default: bool) -> bool:
+        """Return the true or false at key."""
+        value = self._take(key, default)
+        if not isinstance(value, bool):
+            self.reject(key, f"must be true or false, not {name_value(value)}")
+            return default
+        return value
+
     def number(self, key: str, default: float, low: float, high: float) -> float:
         """Return the integer or float at key, from low to high; never NaN."""
         value = self._take(key, default)
@@ -127,17 +135,33 @@ class Table:
             given = f"{len(value)} of them" if key in self._values else "missing"
             self.reject(key, f"{given}, must be {how_many}")
             return ()
-        checked = [self._checked(key, item, check, None) for item in value]
-        good = [item for item in checked if item is not None]
+        good = self._all_checked(key, value, check)
         if len(set(good)) != len(good):
             self.reject(key, "says the same thing twice")
-        return tuple(good)
+        return good
+
+    def words(self, key: str, most: int, check: Check[T]) -> tuple[T, ...]:
+        """Return what check makes of the texts of the array at key, 1 to most."""
+        value = self._take(key, [])
+        if not isinstance(value, list) or (self.has(key) and not value):
+            self.reject(key, 'must be an array of texts, such as ["/usr/bin/true"]')
+            return ()
+        if len(value) > most:
+            self.reject(key, f"{len(value)} of them, must be at most {most}")
+            return ()
+        return self._all_checked(key, value, check)
 
     def finish(self) -> None:
         """Note every key that no getter asked for, with the nearest known one."""
         for key in self._values:
             if key not in self._known:
                 self.reject(key, f"unknown key{suggest(key, self._known)}")
+
+    def _all_checked(
+        self, key: str, values: list[object], check: Check[T]
+    ) -> tuple[T, ...]:
+        checked = [self._checked(key, item, check, None) for item in values]
+        return tuple(item for item in checked if item is not None)
 
     def _take(self, key: str, default: object) -> Any:
         self._known.append(key)

@@ -32,6 +32,9 @@ class Health:
     links: int
     mailboxes: int
     envelopes: int
+    pushes_sent: int = 0
+    pushes_failed: int = 0
+    """Pushes that no push service took; both since the relay began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ def _tell(health: Health) -> Answer:
         "links": health.links,
         "mailboxes": health.mailboxes,
         "envelopes": health.envelopes,
+        "pushes_sent": health.pushes_sent,
+        "pushes_failed": health.pushes_failed,
     }
     return Answer(status, json.dumps(counts).encode() + b"\n", "application/json")
 

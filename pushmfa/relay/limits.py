@@ -23,6 +23,9 @@
     connections to the app, an address    64                 closed
     connections to the app, of all        512                closed (fixed)
     requests for the app, an address      600, then 20/s     HTTP 429
+    changed push subscriptions, address   128, then 1/s      close 4429
+    test pushes, an address               6, then 0.1/s      wakeup-result, failed
+    wake-ups of a mailbox                 30, then 0.5/s     not woken up
     remembered envelopes of a mailbox     64 and 256 KiB     refused, mailbox_full
     remembered envelopes of all           200,000, 256 MiB   refused, mailbox_full
     remembered envelopes of one address   a quarter of them  refused, mailbox_full
@@ -84,6 +87,9 @@ class RelayLimits:
     changed_lists: Rate = Rate(256, 2)
     web_connections: int = 64
     web_requests: Rate = Rate(600, 20)
+    changed_subscriptions: Rate = Rate(128, 1)
+    test_pushes: Rate = Rate(6, 0.1)
+    wakeups: Rate = Rate(30, 0.5)
     mailbox_envelopes: int = 64
     mailbox_bytes: int = 256 * 1024
     total_envelopes: int = 200_000

@@ -189,7 +189,7 @@ class Links:
 
         async def try_out() -> None:
             result = await self._pusher.try_out(mailbox, link.address, now)
-            del self._tests[link]
+            self._tests.pop(link, None)
             self._report(link, mailbox, result)
 
         self._tests[link] = asyncio.create_task(try_out())

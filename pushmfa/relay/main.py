@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from typing import Final
@@ -20,11 +20,15 @@ from pushmfa.relay.limits import WEB_CONNECTIONS, RelayLimits
 from pushmfa.relay.links import Links
 from pushmfa.relay.mailboxes import Mailboxes
 from pushmfa.relay.notify import keep_alive, notify
+from pushmfa.relay.other_ways import Command, Hook, Way
+from pushmfa.relay.push_client import PushClient, Reach
+from pushmfa.relay.push_key import load_push_key
 from pushmfa.relay.settings import RelaySettings
+from pushmfa.relay.subscriptions import WakeUps
 from pushmfa.relay.tls import Certificate
 from pushmfa.relay.visitors import Visitors
-from pushmfa.relay.wakeups import NoPusher, NoWaker
 from pushmfa.relay.web import start_web
+from pushmfa.relay.webpush import Counts, WebPush
 from pushmfa.relay.websocket_server import SPARE, listen
 from pushmfa.store.relay_rows import RelayRows
 
@@ -37,27 +41,28 @@ OWN_FILES: Final = 64
 logger = logging.getLogger(__name__)
 
 
-def run(settings: RelaySettings) -> int:
+def run(settings: RelaySettings, reach: Reach | None = None) -> int:
     """Run a relay until SIGTERM or SIGINT; return the exit code.
 
+    reach is for tests, whose push service is on this machine.
     ConfigError, StoreError or NotReachableError (the port) if it cannot start.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     visitors = WEB_CONNECTIONS if settings.web else 0
     limits = fit_to_files(settings.limits, _raise_file_limit(), visitors)
     settings = replace(settings, limits=limits)
-    run_service(serve(settings))
+    run_service(serve(settings, reach))
     return 0
 
 
-async def serve(settings: RelaySettings) -> None:
+async def serve(settings: RelaySettings, reach: Reach | None = None) -> None:
     """Run a relay on this loop until SIGTERM or SIGINT; SIGHUP reads TLS again."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Before it listens: who sees that it does may already want it to end.
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_signal_handler(signal.SIGINT, stop.set)
-    async with running(settings) as relay:
+    async with running(settings, reach) as relay:
         loop.add_signal_handler(signal.SIGHUP, relay.reload)
         living = asyncio.ensure_future(keep_alive())
         notify("READY=1")
@@ -68,7 +73,9 @@ async def serve(settings: RelaySettings) -> None:
 
 
 @asynccontextmanager
-async def running(settings: RelaySettings) -> "AsyncIterator[Relay]":
+async def running(
+    settings: RelaySettings, reach: Reach | None = None
+) -> "AsyncIterator[Relay]":
     """Give a relay that runs on this loop, also to tests and to the demo."""
     limits = settings.limits
     rows = RelayRows.open(
@@ -78,7 +85,7 @@ async def running(settings: RelaySettings) -> "AsyncIterator[Relay]":
     )
     try:
         rows.purge()
-        relay = Relay(settings, rows)
+        relay = Relay(settings, rows, reach or Reach())
         try:
             await relay.start()
             yield relay
@@ -91,11 +98,20 @@ async def running(settings: RelaySettings) -> "AsyncIterator[Relay]":
 class Relay:
     """A relay that runs."""
 
-    def __init__(self, settings: RelaySettings, rows: RelayRows) -> None:
+    def __init__(self, settings: RelaySettings, rows: RelayRows, reach: Reach) -> None:
         self._settings = settings
         self._clock = _boot_clock
         self._gate = Gate(settings.limits)
-        self._mailboxes = Mailboxes(rows, settings.limits, NoWaker(), self._clock())
+        self._web_push = _web_push_of(settings, reach, self._clock)
+        self._wakeups = WakeUps(
+            rows.pushes(self._web_push.public_key if self._web_push else b""),
+            self._web_push,
+            _ways_of(settings),
+            limits=settings.limits,
+            clock=self._clock,
+            on_trouble=self._note_trouble,
+        )
+        self._mailboxes = Mailboxes(rows, settings.limits, self._wakeups, self._clock())
         self._is_well = True
         self._visitors = Visitors(settings.limits)
         self._tls = Certificate.of(settings.tls_cert, settings.tls_key, "listen")
@@ -125,11 +141,14 @@ class Relay:
 
     def health(self) -> Health:
         """Return how it is."""
+        pushes = self._web_push.counts if self._web_push else Counts()
         return Health(
             ok=self._is_well,
             links=self._gate.links,
             mailboxes=self._mailboxes.open_count,
             envelopes=self._mailboxes.remembered_count,
+            pushes_sent=pushes.sent,
+            pushes_failed=pushes.failed,
         )
 
     async def start(self) -> None:
@@ -138,7 +157,7 @@ class Relay:
         links = Links(
             self._mailboxes,
             self._gate,
-            NoPusher(),
+            self._wakeups,
             names=settings.public_urls,
             limits=settings.limits,
             clock=self._clock,
@@ -172,6 +191,7 @@ class Relay:
             self._purging.cancel()
         listeners = [one for one in (self._web, self._listener) if one is not None]
         await asyncio.gather(*(listener.close() for listener in listeners))
+        await self._wakeups.stop()
 
     def reload(self) -> None:
         """Read the certificates again; one that is wrong changes nothing."""
@@ -189,6 +209,7 @@ class Relay:
         now = self._clock()
         self._gate.purge(now)
         self._visitors.purge(now)
+        self._wakeups.purge(now)
         try:
             self._mailboxes.purge(now)
         except StoreError as error:
@@ -197,6 +218,9 @@ class Relay:
         self._is_well = trouble is None
         if trouble is not None:
             logger.error("state: %s (%s)", trouble, trouble.hint)
+
+    def _note_trouble(self, error: StoreError) -> None:
+        self._mailboxes.trouble = error
 
     def _tell_start(self) -> None:
         how = "with TLS" if self._tls else "without TLS"
@@ -207,6 +231,25 @@ class Relay:
             how,
             ", ".join(sorted(self._settings.public_urls)),
         )
+
+
+def _web_push_of(
+    settings: RelaySettings, reach: Reach, clock: Callable[[], float]
+) -> WebPush | None:
+    push = settings.push
+    if not push.enabled:
+        return None
+    key = load_push_key(settings.state_path.parent)
+    return WebPush(key, PushClient(reach), contact=push.contact, clock=clock)
+
+
+def _ways_of(settings: RelaySettings) -> list[Way]:
+    ways: list[Way] = []
+    if settings.push.hook_url is not None:
+        ways.append(Hook(settings.push.hook_url))
+    if settings.push.command:
+        ways.append(Command(settings.push.command))
+    return ways
 
 
 def _boot_clock() -> float:

@@ -24,6 +24,18 @@ class WebSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PushSettings:
+    """How devices are woken up."""
+
+    enabled: bool = True
+    """By Web Push."""
+    contact: str = "mailto:root@localhost"
+    """Whom a push service writes to, a mailto: or https: URL (RFC 8292)."""
+    hook_url: str | None = None
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RelaySettings:
     """One relay's configuration; ConfigError at once for what cannot work."""
 
@@ -39,6 +51,7 @@ class RelaySettings:
     """Origins whose pages may open a link; the phone app's."""
     web: WebSettings | None = None
     """None: the phone app is served elsewhere, or not at all."""
+    push: PushSettings = field(default_factory=PushSettings)
     limits: RelayLimits = field(default_factory=RelayLimits)
 
     def __post_init__(self) -> None:

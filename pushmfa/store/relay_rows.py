@@ -1,6 +1,7 @@
 """What the relay keeps on disk: who may send to whom, and envelopes that can wait.
 
-No names, no addresses, no keys: mailbox ids, days, and sealed bytes.
+No names, no addresses, no keys: mailbox ids, days, and sealed bytes; and what devices
+gave to be woken up (store/push_rows.py).
 """
 
 import time
@@ -9,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from pushmfa.errors import LimitError
+from pushmfa.store import push_rows
 from pushmfa.store.database import Database, Migration, open_database
+from pushmfa.store.push_rows import PushRows
 from pushmfa.terms import EnvelopeId, MailboxId, Role
 from pushmfa.wire.envelope import Sealed
 from pushmfa.wire.link import Envelope
@@ -42,6 +45,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
         ")",
         "CREATE INDEX envelopes_by_expiry ON envelopes (expires_at)",
     ),
+    push_rows.MIGRATION,
 )
 
 
@@ -80,6 +84,10 @@ class RelayRows:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    def pushes(self, key: bytes) -> PushRows:
+        """Return the subscriptions that were made with this key of the relay."""
+        return PushRows(self._database, key)
 
     def opened(self, role: Role, mailboxes: Iterable[MailboxId]) -> None:
         """Remember that these were opened today; at most one write a day for each.
@@ -137,6 +145,10 @@ class RelayRows:
                 self._database.execute(
                     "INSERT INTO device_mailboxes VALUES (?, ?)",
                     (mailbox, self._today()),
+                )
+            else:
+                self._database.execute(
+                    "DELETE FROM push_subscriptions WHERE mailbox = ?", (mailbox,)
                 )
             self._database.execute_many(
                 "INSERT INTO allowed_senders VALUES (?, ?)",
@@ -206,6 +218,11 @@ class RelayRows:
             devices = self._database.execute(
                 "DELETE FROM device_mailboxes WHERE last_seen < ?", (oldest,)
             )
+            if devices:
+                self._database.execute(
+                    "DELETE FROM push_subscriptions WHERE mailbox NOT IN"
+                    " (SELECT mailbox FROM device_mailboxes)"
+                )
         self._hosts -= hosts
         self._devices -= devices
 

@@ -93,6 +93,8 @@ def test_healthz_counts_and_names_nobody(tmp_path: Path) -> None:
                 "links": 2,
                 "mailboxes": 2,
                 "envelopes": 1,
+                "pushes_sent": 0,
+                "pushes_failed": 0,
             }
             assert headers["Content-Type"] == "application/json"
             assert headers["Cache-Control"] == "no-store"

@@ -4,7 +4,7 @@ The machine drives `Mailboxes` beside a model that only knows what was permitted
 and what became of each envelope.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from hypothesis import settings
@@ -19,8 +19,7 @@ from hypothesis.stateful import (
 
 from pushmfa.relay.limits import SHARE, Rate, RelayLimits
 from pushmfa.relay.mailboxes import SHORT_LIFETIME, Link, Mailboxes, Send, Waiting
-from pushmfa.relay.wakeups import NoWaker
-from pushmfa.terms import EnvelopeId, MailboxId, Role
+from pushmfa.terms import EnvelopeId, MailboxId, Role, WakeUp
 from pushmfa.wire.envelope import Sealed
 from pushmfa.wire.link import (
     Accepted,
@@ -51,6 +50,27 @@ some_mailboxes = st.frozensets(mailbox, min_size=1, max_size=3)
 envelope_id = st.integers(0, 15).map(lambda number: EnvelopeId(number.to_bytes(16)))
 lifetime = st.sampled_from([1, 5, 60, SHORT_LIFETIME, SHORT_LIFETIME + 1, 5000])
 role = st.sampled_from(Role)
+
+
+class NoWaker:
+    """Wakes nobody up."""
+
+    def wake(
+        self, mailbox: MailboxId, envelope_id: EnvelopeId, expires_at: float
+    ) -> WakeUp:
+        """Do nothing."""
+        return WakeUp.NONE
+
+    def watch(
+        self,
+        mailbox: MailboxId,
+        envelope_id: EnvelopeId,
+        expires_at: float,
+        *,
+        acknowledges: bool,
+        is_waiting: Callable[[], bool],
+    ) -> None:
+        """Do nothing."""
 
 
 @dataclass

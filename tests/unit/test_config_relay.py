@@ -20,7 +20,7 @@ from pushmfa.config.relay import (
 )
 from pushmfa.errors import ConfigError
 from pushmfa.relay.limits import Rate, RelayLimits
-from pushmfa.relay.settings import RelaySettings, WebSettings
+from pushmfa.relay.settings import PushSettings, RelaySettings, WebSettings
 
 LEAST = """\
 [public]
@@ -44,6 +44,16 @@ listen = "[::1]:8301"
 relays = ["wss://other.example"]
 tls_cert = "/etc/pushmfa/app.pem"
 tls_key = "/etc/pushmfa/app-key.pem"
+
+[push]
+enabled = false
+contact = "https://relay.example/contact"
+
+[push.hook]
+url = "https://ntfy.example/{mailbox}?auth=secret"
+
+[push.command]
+argv = ["/usr/local/bin/wake", "-v", "-v", "{mailbox}", "{envelope}"]
 
 [limits]
 max_links = 100
@@ -84,7 +94,6 @@ per_second = 2 }
 relay.toml:9: limits.host_frames: must be a table, not an integer
 relay.toml:10: limits.device_frames.per_second: is not between 0.001 and 1e+06
 relay.toml:10: limits.device_frames.more: unknown key; known here: burst, per_second
-relay.toml:11: push: belongs to a later version of pushmfa; this one would ignore it
 relay.toml:12: cluster: belongs to a later version of pushmfa; this one would ignore it
 relay.toml:13: admission: belongs to a later version of pushmfa; this one would \
 ignore it
@@ -232,5 +241,59 @@ def test_relay_takes_it() -> None:
             tls_cert=Path("/etc/pushmfa/app.pem"),
             tls_key=Path("/etc/pushmfa/app-key.pem"),
         ),
+        push=PushSettings(
+            enabled=False,
+            contact="https://relay.example/contact",
+            hook_url="https://ntfy.example/{mailbox}?auth=secret",
+            command=("/usr/local/bin/wake", "-v", "-v", "{mailbox}", "{envelope}"),
+        ),
         limits=RelayLimits(max_links=100, device_frames=Rate(10, 0.5)),
     )
+
+
+def test_push_without_a_table() -> None:
+    settings = relay_settings(parse_relay_config(LEAST))
+    assert settings.push == PushSettings(contact="mailto:root@relay.example")
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("enabled = 1", "must be true or false"),
+        ('contact = "root@relay.example"', 'must be like "mailto:you@example.com"'),
+        ('contact = "mailto:a@b\\r\\nX: y"', 'must be like "mailto:'),
+        ("allow_private = true", "unknown key"),
+        ("[push.hook]\nurl = 1", "must be a text"),
+        ('[push.hook]\nurl = "ftp://ntfy.example/x"', "no URL of a hook"),
+        ('[push.hook]\nurl = "http://ntfy.example/x"', "for localhost only"),
+        ('[push.hook]\nurl = "https://u:p@ntfy.example/"', "must be"),
+        ('[push.hook]\nurl = "https://{mailbox}.example/"', "no host name"),
+        ('[push.hook]\nurl = "https://ntfy.example/{topic}"', "knows only"),
+        ('[push.hook]\nurl = "https://ntfy.example/a b"', "no URL of a hook"),
+        ('[push.hook]\nurl = "https://ntfy.example/"\nbody = "x"', "unknown key"),
+        ("[push.command]\nargv = []", "must be an array of texts"),
+        ('[push.command]\nargv = "/bin/true"', "must be an array of texts"),
+        ('[push.command]\nargv = ["true"]', "must be an absolute path"),
+        ('[push.command]\nargv = ["/bin/{mailbox}"]', "cannot hold a placeholder"),
+        ('[push.command]\nargv = ["/bin/true", "{user}"]', "knows only"),
+        ('[push.command]\nargv = ["/bin/true", "\\u0000"]', "must be a word"),
+        ('[push.command]\nargv = ["/bin/true", 1]', "must be a text"),
+    ],
+)
+def test_mistakes_in_push(lines: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        parse_relay_config(f"{LEAST}[push]\n{lines}\n")
+
+
+def test_a_command_of_too_many_words() -> None:
+    words = ", ".join(['"/bin/true"'] * 33)
+    with pytest.raises(ConfigError, match="33 of them, must be at most 32"):
+        parse_relay_config(f"{LEAST}[push.command]\nargv = [{words}]\n")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://ntfy.example/{mailbox}", "http://localhost:8080/x?y={envelope}"]
+)
+def test_urls_of_hooks(url: str) -> None:
+    config = parse_relay_config(f'{LEAST}[push.hook]\nurl = "{url}"\n')
+    assert config.push.hook_url == url

@@ -22,6 +22,7 @@ def test_health_is_counts() -> None:
     assert answer.status is HTTPStatus.OK
     assert answer.content_type == "application/json"
     counts = {"ok": True, "links": 1, "mailboxes": 2, "envelopes": 3}
+    counts |= {"pushes_sent": 0, "pushes_failed": 0}
     assert json.loads(answer.body) == counts
 
 

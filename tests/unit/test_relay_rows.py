@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from pushmfa.errors import LimitError
-from pushmfa.store.relay_rows import DAY, RelayRows
+from pushmfa.store.database import open_database
+from pushmfa.store.push_rows import KeptPush
+from pushmfa.store.relay_rows import DAY, MIGRATIONS, RelayRows
 from pushmfa.terms import EnvelopeId, MailboxId, Role
 from pushmfa.wire.envelope import Sealed
-from pushmfa.wire.link import Envelope
+from pushmfa.wire.link import Envelope, PushAuth, PushPoint, PushSubscription
 
 HOST, DEVICE, OTHER = (MailboxId(bytes([n]) * 16) for n in (1, 2, 3))
 
@@ -166,3 +168,84 @@ def test_hosts_that_were_forgotten_make_room(rows: RelayRows, time: Time) -> Non
     rows.purge()
     rows.opened(Role.HOST, [HOST])
     assert rows.is_host(HOST)
+
+
+KEY, OTHER_KEY = b"a key of the relay", b"another"
+
+
+def push_of(number: int) -> PushSubscription:
+    return PushSubscription(
+        endpoint=f"https://push.example/{number}",
+        p256dh=PushPoint(bytes([number]) * 65),
+        auth=PushAuth(bytes([number]) * 16),
+    )
+
+
+def test_subscription_is_kept_replaced_and_removed(
+    rows: RelayRows, tmp_path: Path, time: Time
+) -> None:
+    rows.allow(DEVICE, frozenset({HOST}))
+    pushes = rows.pushes(KEY)
+    assert pushes.get(DEVICE) is None
+    for number in (1, 2):
+        assert pushes.keep(DEVICE, push_of(number))
+    # A changed list changes nothing of it.
+    rows.allow(DEVICE, frozenset({HOST, OTHER}))
+    again = open_rows(tmp_path, time)
+    assert again.pushes(KEY).get(DEVICE) == KeptPush(push_of(2))
+    assert again.pushes(KEY).mailboxes() == {DEVICE}
+    again.close()
+    pushes.remove(DEVICE)
+    assert pushes.get(DEVICE) is None
+    assert pushes.mailboxes() == set()
+
+
+def test_subscription_of_another_key_of_the_relay_is_none(rows: RelayRows) -> None:
+    rows.allow(DEVICE, frozenset({HOST}))
+    assert rows.pushes(KEY).keep(DEVICE, push_of(1))
+    other = rows.pushes(OTHER_KEY)
+    assert other.mailboxes() == set()
+    assert other.get(DEVICE) is None
+    assert other.keep(DEVICE, push_of(2))
+    assert rows.pushes(KEY).get(DEVICE) is None
+    assert rows._count("push_subscriptions") == 1
+
+
+def test_subscription_that_is_gone_leaves_no_end_point(rows: RelayRows) -> None:
+    rows.allow(DEVICE, frozenset({HOST}))
+    pushes = rows.pushes(KEY)
+    pushes.keep(DEVICE, push_of(2))
+    # The one that is gone was replaced meanwhile.
+    pushes.mark_gone(DEVICE, push_of(1).endpoint)
+    assert pushes.get(DEVICE) == KeptPush(push_of(2))
+    pushes.mark_gone(DEVICE, push_of(2).endpoint)
+    assert pushes.get(DEVICE) == KeptPush(None)
+    assert pushes.keep(DEVICE, push_of(3))
+    assert pushes.get(DEVICE) == KeptPush(push_of(3))
+
+
+def test_subscription_needs_an_allow_list_and_goes_with_it(
+    rows: RelayRows, time: Time
+) -> None:
+    pushes = rows.pushes(KEY)
+    assert not pushes.keep(DEVICE, push_of(1))
+    for end in ("emptied", "unused"):
+        rows.allow(DEVICE, frozenset({HOST}))
+        assert pushes.keep(DEVICE, push_of(1))
+        if end == "emptied":
+            rows.allow(DEVICE, frozenset())
+        else:
+            time.now += 31 * DAY
+            rows.purge()
+        assert rows._count("push_subscriptions") == 0
+
+
+def test_state_of_the_first_form_is_taken_over(tmp_path: Path, time: Time) -> None:
+    path = tmp_path / "relay.db"
+    database = open_database(path, MIGRATIONS[:1], synchronous="NORMAL")
+    database.execute("INSERT INTO device_mailboxes VALUES (?, ?)", (DEVICE, 1000))
+    database.close()
+    rows = open_rows(tmp_path, time)
+    assert rows.pushes(KEY).keep(DEVICE, push_of(1))
+    rows.close()
+    assert (tmp_path / "relay.db.v1.bak").exists()
