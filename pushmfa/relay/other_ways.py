@@ -143,3 +143,5 @@ class Command:
             # With all that it started.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+            # Not left to a loop that may be closed by then.
+            await process.wait()
