@@ -9,6 +9,7 @@ APT := $(APT_BUILD) bash ca-certificates clang git groff-base libclang-rt-dev \
        login openssh-client openssh-server openssl passwd rsync spin strace sudo systemd \
        util-linux valgrind
 BENCH_APT := libpam-duo
+PROXIES := caddy nginx
 BROWSER_APT := chromium firefox-esr webkit2gtk-driver xvfb
 BIN := .venv/bin
 MODULE := build/pam_pushmfa.so
@@ -72,11 +73,21 @@ tests/app/node_modules/.installed: tests/app/package-lock.json .venv/.installed
 	@cd tests/app && PATH="$(abspath $(BIN)):$$PATH" npm ci --silent --ignore-scripts
 	@touch $@
 
+# Debian's own proxies, for the samples of docs/operating-a-relay.md.  Unpacked and not
+# installed: an installed one would start and take ports 80 and 443 of this machine.
+build/proxies/.unpacked: build/.apt
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@echo "fetching $(PROXIES) into $(@D)"
+	@cd $(@D) && { apt-get -qq download $(PROXIES) 2>/dev/null || { $(SUDO) apt-get update -qq && \
+	    apt-get -qq download $(PROXIES); }; }
+	@for deb in $(@D)/*.deb; do dpkg-deb -x $$deb $(@D) || exit 1; done
+	@touch $@
+
 pam-tests: install-needs
 	$(MAKE) --no-print-directory -C pam_module test BIN=$(abspath $(BIN))
 
 # More than cores: many of them wait.
-integration: install-needs build
+integration: install-needs build build/proxies/.unpacked
 	$(BIN)/pytest -q -n 3 tests/integration
 
 .PHONY: hostile

@@ -219,6 +219,8 @@ class _Listener:
     async def close(self) -> None:
         self._sweeping.cancel()
         self._server.close()
+        # Else shutdown() waits for those that only wait for their next request.
+        self._factory.pre_shutdown()
         await self._factory.shutdown(CLOSE_TIMEOUT)
         for client in list(self._factory.clients):
             client.cut_off()

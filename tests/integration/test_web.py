@@ -5,12 +5,14 @@ import gzip
 import logging
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from pushmfa.errors import ConfigError, NotReachableError
 from pushmfa.relay import app_files, web
+from pushmfa.relay.limits import CLOSE_TIMEOUT
 from pushmfa.relay.main import running
 from pushmfa.relay.settings import WebSettings
 from tests.integration.test_relay import run, settings_in
@@ -257,6 +259,9 @@ def test_connections_are_kept_and_the_relay_stops_all_the_same(
                 head = await reader.readuntil(b"\r\n\r\n")
                 assert head.startswith(b"HTTP/1.1 200 OK\r\n")
                 assert await reader.readexactly(1) == b"0"
+            before = time.monotonic()
+        # Not the time that a client with a request under way would be given.
+        assert time.monotonic() - before < CLOSE_TIMEOUT
         assert await asyncio.wait_for(reader.read(), 20) == b""
         writer.close()
 
