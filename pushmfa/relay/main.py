@@ -3,11 +3,10 @@
 import asyncio
 import logging
 import os
-import resource
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -16,10 +15,11 @@ from pushmfa.loop import run_service
 from pushmfa.relay.connections import Door, Listener
 from pushmfa.relay.gate import Gate
 from pushmfa.relay.http import Front, Health
-from pushmfa.relay.limits import WEB_CONNECTIONS, RelayLimits
+from pushmfa.relay.limits import WEB_CONNECTIONS
 from pushmfa.relay.links import Links
 from pushmfa.relay.mailboxes import Mailboxes
 from pushmfa.relay.notify import keep_alive, notify
+from pushmfa.relay.open_files import fit_to_files, raise_file_limit
 from pushmfa.relay.other_ways import Command, Hook, Way
 from pushmfa.relay.push_client import PushClient, Reach
 from pushmfa.relay.push_key import load_push_key
@@ -29,14 +29,11 @@ from pushmfa.relay.tls import Certificate
 from pushmfa.relay.visitors import Visitors
 from pushmfa.relay.web import start_web
 from pushmfa.relay.webpush import Counts, WebPush
-from pushmfa.relay.websocket_server import SPARE, listen
+from pushmfa.relay.websocket_server import listen
 from pushmfa.store.relay_rows import RelayRows
 
 PURGE_INTERVAL: Final = 60.0
 """Seconds."""
-
-OWN_FILES: Final = 64
-"""Open files that are no connections: the state, the listener, what Python needs."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +46,7 @@ def run(settings: RelaySettings, reach: Reach | None = None) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
     visitors = WEB_CONNECTIONS if settings.web else 0
-    limits = fit_to_files(settings.limits, _raise_file_limit(), visitors)
+    limits = fit_to_files(settings.limits, raise_file_limit(), visitors)
     settings = replace(settings, limits=limits)
     run_service(serve(settings, reach))
     return 0
@@ -274,39 +271,3 @@ def _telling_of_port(address: str, port: int, table: str) -> Iterator[None]:
             f"cannot listen on {address} port {port}: {reason}",
             hint=f"Is another program on that port? See [{table}] in relay.toml.",
         ) from error
-
-
-def _raise_file_limit() -> int | None:
-    """Open as many files as the system allows; return how many, None for any."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        soft = hard
-    return None if soft == resource.RLIM_INFINITY else soft
-
-
-def fit_to_files(
-    limits: RelayLimits, files: int | None, visitors: int = 0
-) -> RelayLimits:
-    """Return limits with no more links than that many open files have room for.
-
-    visitors: connections to the phone app's listener, which have room of their own.
-
-    A relay without room for a connection can say nothing; at its limit it says 503.
-    """
-    if files is None:
-        return limits
-    spare = min(SPARE + visitors, files // 2)
-    room = max(files - OWN_FILES - spare, 1)
-    if limits.max_links <= room:
-        return limits
-    # The default is a wish; what somebody wrote is an order that cannot be obeyed.
-    if limits.max_links != RelayLimits().max_links:
-        logger.warning(
-            "%d files may be open: at most %d links, not the %d of [limits] max_links;"
-            " set LimitNOFILE",
-            files,
-            room,
-            limits.max_links,
-        )
-    return replace(limits, max_links=room)

@@ -8,7 +8,7 @@ import pytest
 from pushmfa.relay.addresses import client_address
 from pushmfa.relay.gate import Gate
 from pushmfa.relay.limits import Bucket, Buckets, Rate, RelayLimits
-from pushmfa.relay.main import fit_to_files
+from pushmfa.relay.open_files import fit_to_files
 from pushmfa.terms import Role
 
 PROXIES = tuple(map(ip_network, ("192.0.2.0/24", "2001:db8:ffff::/48", "127.0.0.1")))
