@@ -61,7 +61,7 @@ class Reserve:
         """
         path = self._database.path
         log, free = kept_log.missing(path), self._free_bytes()
-        if free < LEAST_LEFT:
+        if free < LEAST_LEFT or self._is_unfinished():
             # Those of a refill that a crash has ended.
             self._free_pages()
             free = self._free_bytes()
@@ -79,6 +79,9 @@ class Reserve:
         except DiskFullError:
             # Somebody was quicker. Nothing is lost: see `_make_pages`.
             self.found_none = True
+
+    def _is_unfinished(self) -> bool:
+        return self._database.query_one("SELECT 1 FROM spare LIMIT 1") is not None
 
     def _is_log_idle(self) -> bool:
         """Whether the log begins anew; else a backup is being made, for example."""
