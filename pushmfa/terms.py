@@ -198,6 +198,7 @@ class Cause(StrEnum):
     LIMIT = "limit"
     LOCKED = "locked"
     NOT_ENROLLED = "not_enrolled"
+    NO_VERIFICATION = "no_verification"
     WRONG_CODE = "wrong_code"
     RELAY_UNREACHABLE = "relay_unreachable"
     NO_FIRST_FACTOR = "no_first_factor"

@@ -95,7 +95,7 @@ const outcome = signed("outcome", {
   verdict: oneOf("approved denied wrong_number expired canceled throttled locked not_enrolled unavailable"),
   cause: oneOf(
     "device totp recovery_code bypass_code ticket offline grant exempt unreachable_allowed unenrolled_allowed " +
-    "cancel not_me wrong_number no_answer hangup limit locked not_enrolled wrong_code relay_unreachable " +
+    "cancel not_me wrong_number no_answer hangup limit locked not_enrolled no_verification wrong_code relay_unreachable " +
     "no_first_factor not_permitted misconfigured internal",
   ),
   by_this_device: flag, press_enter: flag, at,

@@ -190,6 +190,10 @@ class _Dialog:
 
     def _ask_code(self, claimed: "control.EnrollClaimed") -> str:
         name = output.show(claimed.label)
+        if not claimed.can_approve:
+            self._say(f"{name} cannot verify who holds it, and the logins of this")
+            self._say("account need that: it could deny them, and approve none. To")
+            self._say("enroll another one press Ctrl-C.")
         while True:
             typed = self._prompt(f"Type the six digits that {name} shows:")
             code = "".join(typed.split())

@@ -33,6 +33,10 @@ _TEXTS: Final = {
     Verdict.CANCELED: "Canceled",
 }
 
+_NO_VERIFICATION: Final = (
+    "Refused: no device of this account can verify its holder, which is asked for here"
+)
+
 _AT_ONCE: Final = frozenset(
     {Verdict.UNAVAILABLE, Verdict.THROTTLED, Verdict.LOCKED, Verdict.NOT_ENROLLED}
 )
@@ -70,6 +74,8 @@ def finish(
 def describe(ended: "control.AttemptEnded") -> str:
     """Return verdict, cause, device and time in one line."""
     text = _TEXTS[ended.verdict]
+    if ended.cause is Cause.NO_VERIFICATION:
+        text = _NO_VERIFICATION
     if ended.device_label is not None:
         text += f" on {output.show(ended.device_label)}"
     if ended.cause in _CAUSES:

@@ -150,6 +150,11 @@ def _read_login(table: Table) -> LoginSettings:
         unreachable_networks=table.texts("unreachable_networks", network),
         unenrolled_until=table.text("unenrolled", None, _unenrolled_until),
         trusted_hops=table.integer("trusted_hops", 0, 0, 16),
+        verification=cast(
+            Literal["none", "required"],
+            table.choice("verification", "none", ("none", "required")),
+        ),
+        verification_users=table.texts("verification_users", user_name),
     )
     # Invariant 5: without a narrow fence "allow" would let in everybody, from
     # everywhere, whenever somebody cuts the line to the relay.

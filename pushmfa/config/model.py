@@ -54,6 +54,8 @@ class LoginSettings:
     unenrolled_until: int | None = None
     """Unix time when accounts without a device are let in no more; None: never are."""
     trusted_hops: int = 0
+    verification: Literal["none", "required"] = "none"
+    verification_users: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ import msgspec
 from pushmfa.errors import MalformedError
 from pushmfa.login.chain import ChainEnd, chain
 from pushmfa.login.policy import Account
+from pushmfa.store.credential_rows import CounterRow
 from pushmfa.store.host_rows import AuditRow, HostStore
 from pushmfa.terms import Cause, DeviceId, Kind, Verdict
 from pushmfa.text import json_line
@@ -122,12 +123,17 @@ class Audit:
         self.append_quietly(*records)
         self.log_rows()
 
-    def append_quietly(self, *records: Record) -> None:
+    def append_quietly(
+        self, *records: Record, counters: Sequence[CounterRow] = ()
+    ) -> None:
         """Write records as `append` does; the log hears of them at the next `log_rows`.
 
-        For what somebody waits for: the promise is the row, and not its copy.
+        For what somebody waits for: the promise is the row, and not its copy. With
+        them, in the same change, goes what authenticators have counted.
         """
-        self._append_with(lambda rows: self._store.append_audit(*rows), *records)
+        self._append_with(
+            lambda rows: self._store.append_audit(*rows, counters=counters), *records
+        )
 
     def append_with(
         self, change: Callable[[Sequence[AuditRow]], T], *records: Record

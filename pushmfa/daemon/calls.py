@@ -37,6 +37,7 @@ from pushmfa.login.attempt import End
 from pushmfa.login.authority import Caller, Command, Permission, decide
 from pushmfa.login.devices import Device
 from pushmfa.login.policy import Account
+from pushmfa.login.verification import VerificationRule
 from pushmfa.terms import Cause, DeviceId, Kind, Verdict
 from pushmfa.wire import control
 from pushmfa.wire.payload import NoticeKind
@@ -73,6 +74,7 @@ class Parts:
     tickets: Tickets
     mutes: Mutes
     offers: Offers
+    verification: VerificationRule
     notices: Notices
     places: Places
     lifetime: int
@@ -273,7 +275,7 @@ def _error_of(end: End) -> PushmfaError:
                 hint="Answer or deny it on your device, or wait a minute.",
             )
         case Verdict.NOT_ENROLLED:
-            return NotEnrolledError("the account has no active device")
+            return _not_enrolled(end)
         case Verdict.UNAVAILABLE if end.cause is Cause.RELAY_UNREACHABLE:
             return NotReachableError(
                 "no relay is reachable, so no device can be asked",
@@ -281,6 +283,17 @@ def _error_of(end: End) -> PushmfaError:
             )
         case _:
             return RefusedError("it was not approved", hint=_UNCHANGED)
+
+
+def _not_enrolled(end: End) -> PushmfaError:
+    if end.cause is not Cause.NO_VERIFICATION:
+        return NotEnrolledError("the account has no active device")
+    # Not as if there was none: a ticket would not help.
+    return RefusedError(
+        "none of the devices of this account can verify its holder, which is asked"
+        " for here",
+        hint=f"{_UNCHANGED} Ask your administrator to enroll one that can.",
+    )
 
 
 def info_of(device: Device) -> control.DeviceInfo:

@@ -22,6 +22,7 @@ from pushmfa.login.authority import Permission
 from pushmfa.login.authorization import Authorization, ByDevice, ByRoot, ByTicket
 from pushmfa.login.devices import Device
 from pushmfa.login.policy import Account
+from pushmfa.login.verification import is_enough
 from pushmfa.terms import Kind
 from pushmfa.wire import control
 from pushmfa.wire.payload import NoticeKind
@@ -74,12 +75,14 @@ async def _enroll(
             act_of(parts, call, "enroll", device),
         )
 
+    asked = parts.verification.of(call.account)
     offer = Offer(
         host=parts.host,
         places=parts.places,
         registry=parts.registry,
         clock=parts.clock,
         account=call.account,
+        verification=asked,
     )
     async with offer:
         async with waiting:
@@ -88,7 +91,11 @@ async def _enroll(
             )
             claim = await offer.claimed()
             await call.exchange.tell(
-                control.EnrollClaimed(label=claim.device.label, kind=claim.device.kind)
+                control.EnrollClaimed(
+                    label=claim.device.label,
+                    kind=claim.device.kind,
+                    can_approve=is_enough(claim.verification(), asked),
+                )
             )
             typed = await _next_code(call, offer.lifetime)
             await _verify_still_there(call.account)

@@ -5,6 +5,7 @@ from typing import Final
 from pushmfa.daemon.audit import AttemptRecord
 from pushmfa.daemon.calls import Parts, info_of
 from pushmfa.login.policy import Account
+from pushmfa.login.verification import locked_out
 from pushmfa.terms import VERSION
 from pushmfa.wire import control
 
@@ -25,6 +26,13 @@ def status_of(parts: Parts, account: Account | None) -> control.Status:
         problems.append("no relay is reachable: logins are refused")
     elif not all(relay.connected for relay in relays):
         problems.append("not every relay is reachable")
+    shut = locked_out(parts.verification, parts.registry.all_devices())
+    if shut:
+        # Only how many: the log of the daemon says who, when it starts.
+        problems.append(
+            f"{len(shut)} of the accounts that have devices have none that can verify"
+            " its holder, which [login] verification asks for: they cannot log in"
+        )
     attempts = devices = None
     if account is not None:
         records = parts.audit.last_attempts(account, LAST_ATTEMPTS)

@@ -22,6 +22,7 @@ from pushmfa.errors import StoreError, VerificationError
 from pushmfa.login.attempt import Attempt, End, close
 from pushmfa.login.devices import Device
 from pushmfa.loop import end_if_out_of_memory
+from pushmfa.store.credential_rows import CounterRow
 from pushmfa.terms import Cause, Verdict
 
 log = logging.getLogger("pushmfa.logins")
@@ -43,6 +44,8 @@ class _Ending:
     """As it was while it waited."""
 
     end: End
+    counter: CounterRow | None = None
+    """How far the authenticator of the device that ended it has counted."""
 
 
 class Endings:
@@ -67,8 +70,11 @@ class Endings:
         self._writing: asyncio.TimerHandle | None = None
         self._is_over = False
 
-    def end(self, live: Live, end: End) -> None:
-        """End an attempt: nothing changes that any more, but nobody is told yet."""
+    def end(self, live: Live, end: End, counter: CounterRow | None = None) -> None:
+        """End an attempt: nothing changes that any more, but nobody is told yet.
+
+        counter is written with its row of the audit.
+        """
         try:
             closed = close(live.attempt, end)
         except VerificationError:
@@ -76,7 +82,7 @@ class Endings:
         live.timer.cancel()
         if not self._ending:
             asyncio.get_running_loop().call_soon(self.finish)
-        self._ending.append(_Ending(live, live.attempt, end))
+        self._ending.append(_Ending(live, live.attempt, end, counter))
         live.attempt = closed
 
     def finish(self) -> None:
@@ -86,7 +92,8 @@ class Endings:
             return
         try:
             records = [self._record(one.live, one.end) for one in ending]
-            self._audit.append_quietly(*records)
+            counters = [one.counter for one in ending if one.counter is not None]
+            self._audit.append_quietly(*records, counters=counters)
         except Exception as error:
             # What cannot be written did not happen (audit before success). Whatever it
             # was: who waits for these would wait for ever, and all of them at once.

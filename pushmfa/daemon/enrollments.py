@@ -92,11 +92,13 @@ class Offer:
         registry: Registry,
         clock: Clock,
         account: Account,
+        verification: VerificationRequired,
     ) -> None:
         self._host = host
         self._places = places
         self._registry = registry
         self._clock = clock
+        self._verification = verification
         self._secret = new_enrollment_secret()
         self._keys: EnrollmentKeys = enrollment_keys(self._secret)
         self._nonce = new_commitment_nonce()
@@ -252,7 +254,7 @@ class Offer:
             user=self._state.user,
             uid=self._state.uid,
             relays=self._places.relays,
-            verification=VerificationRequired.NONE,
+            verification=self._verification,
             epoch=self._host.epoch_key.epoch_of(self._registry.counter),
             issuer=None,
         )

@@ -26,17 +26,29 @@ from pushmfa.daemon.seldom import Seldom
 from pushmfa.daemon.standing import Standing
 from pushmfa.daemon.waiting import Live, Waiting
 from pushmfa.daemon.witness import Witness
-from pushmfa.errors import MalformedError, SealError, StoreError, VerificationError
+from pushmfa.errors import (
+    ClonedError,
+    MalformedError,
+    SealError,
+    StoreError,
+    VerificationError,
+)
 from pushmfa.login.attempt import Attempt, End, attempt_id_of, expire
 from pushmfa.login.devices import Device
 from pushmfa.login.policy import Account
-from pushmfa.login.verdict import HostKeys, judge, open_answer, verify_answer
+from pushmfa.login.verdict import (
+    HostKeys,
+    judge,
+    open_answer,
+    proved_counter,
+    verify_answer,
+)
+from pushmfa.login.verification import VerificationRule, can_approve
 from pushmfa.terms import (
     Cause,
     ChallengeId,
     DeviceId,
     Verdict,
-    VerificationRequired,
 )
 from pushmfa.text import make_harmless
 from pushmfa.wire.link import Envelope, Stored
@@ -51,6 +63,7 @@ class Logins:
         self,
         *,
         settings: LoginSettings,
+        verification: VerificationRule,
         origin: str,
         clock: Clock,
         host: Host,
@@ -61,6 +74,7 @@ class Logins:
     ) -> None:
         self._witness = Witness(host, registry, audit, clock, health)
         self._settings = settings
+        self._verification = verification
         self._clock = clock
         self._host = host
         self._keys = HostKeys(host.host_id, host.mailbox, host.opener, origin)
@@ -94,6 +108,10 @@ class Logins:
         devices = self._registry.active_devices_of(approver)
         if not devices:
             return End(Verdict.NOT_ENROLLED, Cause.NOT_ENROLLED)
+        verification = self._verification.of(context.user, approver)
+        if not any(can_approve(device, verification) for device in devices):
+            # At once: a card that can only be denied would ring for nothing.
+            return End(Verdict.NOT_ENROLLED, Cause.NO_VERIFICATION)
         challenge_id = ChallengeId(secrets.token_bytes(32))
         attempt_id, expires = attempt_id_of(challenge_id), now.after(lifetime)
         shown = [live.attempt.number for live in self._pending_of(approver.uid)]
@@ -105,7 +123,7 @@ class Logins:
             challenge_id=challenge_id,
             lifetime=lifetime,
             digits=self._settings.digits,
-            verification=VerificationRequired.NONE,
+            verification=verification,
             others_pending=len(shown),
             epoch=self._host.epoch_key.epoch_of(self._registry.counter),
         )
@@ -145,7 +163,8 @@ class Logins:
         return Waiting(
             attempt_id=attempt.attempt_id,
             number=number,
-            devices=devices,
+            # All are asked, since each may deny; those that may approve are named.
+            devices=tuple(d for d in devices if can_approve(d, terms.verification)),
             lifetime=terms.lifetime,
             ended=live.ended,
             cancel=lambda cause: self._cancel(live, cause),
@@ -205,6 +224,8 @@ class Logins:
                 self._clock.now(),
             )
         except (VerificationError, SealError, MalformedError) as error:
+            if isinstance(error, ClonedError):
+                self._witness.note_cloned(device, error)
             # Attack: a device, or the relay in its name, sends nonsense in a loop.
             is_told = self._seldom.may_tell(device.device_id, self._clock.now().boot)
             log.log(
@@ -215,7 +236,11 @@ class Logins:
             )
             return
         if live is not None:
-            self._endings.end(live, judge(answer, attempt, device))
+            counted, counter = proved_counter(opened), None
+            if counted is not None:
+                # At once: a copy must not count on what is not on the disk yet.
+                counter = self._registry.note_counter(device, counted)
+            self._endings.end(live, judge(answer, attempt, device), counter)
             self._endings.note_answer(device, answer.counter)
 
     # --- ends ---------------------------------------------------------------------
@@ -237,13 +262,17 @@ class Logins:
             self._endings.finish()
 
     def device_gone(self, device_id: DeviceId) -> None:
-        """End the attempts that no active device is left to answer."""
+        """End the attempts that no active device is left to approve."""
         for live in list(self._live.values()):
-            left = [self._registry.by_id(d.device_id) for d in live.devices]
-            if device_id in live.envelopes and not any(
-                device is not None and device.is_active() for device in left
-            ):
+            found = [self._registry.by_id(d.device_id) for d in live.devices]
+            left = [d for d in found if d is not None and d.is_active()]
+            if device_id not in live.envelopes:
+                continue
+            if not left:
                 self._endings.end(live, End(Verdict.NOT_ENROLLED, Cause.NOT_ENROLLED))
+            elif not any(can_approve(d, live.attempt.verification) for d in left):
+                end = End(Verdict.NOT_ENROLLED, Cause.NO_VERIFICATION)
+                self._endings.end(live, end)
 
     def end_all_of(self, account: Account, end: End) -> int:
         """End all attempts that wait for account's devices; return how many."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pushmfa.config.model import HostConfig
+from pushmfa.daemon import words
 from pushmfa.daemon.audit import Audit
 from pushmfa.daemon.calls import Parts
 from pushmfa.daemon.clock import Clock
@@ -35,6 +36,7 @@ from pushmfa.daemon.threads import Threads
 from pushmfa.daemon.tickets import Tickets
 from pushmfa.errors import StoreError
 from pushmfa.link.link import Link, LinkState, OpenMailbox
+from pushmfa.login.verification import VerificationRule, locked_out
 from pushmfa.loop import end_if_out_of_memory, run_service
 from pushmfa.store.files import make_private_folder
 from pushmfa.store.host_rows import HostStore
@@ -188,6 +190,10 @@ class Daemon:
 
     def _build(self) -> None:
         config, host, clock = self._config, self._host, self._clock
+        rule = VerificationRule(
+            is_required=config.login.verification == "required",
+            users=frozenset(config.login.verification_users),
+        )
         self._link = Link(
             urls=config.relay.urls,
             role=Role.HOST,
@@ -206,6 +212,7 @@ class Daemon:
         post = Post(host, self._link)
         self._logins = Logins(
             settings=config.login,
+            verification=rule,
             origin=config.web_origin,
             clock=clock,
             host=host,
@@ -245,6 +252,7 @@ class Daemon:
                 proxy=config.relay.proxy,
             ),
             lifetime=config.login.lifetime,
+            verification=rule,
             is_ticket_enough=config.enroll.first_device == "ticket",
             reach_relay=self._reach_relay,
             relays=self._relays,
@@ -252,6 +260,8 @@ class Daemon:
             database=self._store.path,
         )
         self._control = ControlServer(self._listeners.control, Commands(parts))
+        for name in locked_out(rule, registry.all_devices()):
+            log.warning("%s", words.locked_out(name))
 
     def _note_link(self, state: LinkState) -> None:
         if any(each.is_ready for each in self._link.states()):

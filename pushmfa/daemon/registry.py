@@ -10,13 +10,17 @@ from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import replace
 
+import msgspec
+
 from pushmfa.daemon.unwritten import Unwritten
 from pushmfa.errors import StoreError
 from pushmfa.login.devices import Device
 from pushmfa.login.moment import Moment
 from pushmfa.login.policy import Account
+from pushmfa.store.credential_rows import CounterRow, CredentialRow
 from pushmfa.store.host_rows import AuditRow, DeviceRow, EventRow, HostStore
 from pushmfa.terms import (
+    CredentialAlgorithm,
     DeviceId,
     DeviceKind,
     MailboxId,
@@ -24,6 +28,7 @@ from pushmfa.terms import (
     UserName,
     VerifyKey,
 )
+from pushmfa.wire.webauthn import Credential, CredentialId, CredentialKey
 
 
 class Registry:
@@ -41,8 +46,9 @@ class Registry:
         self._seen: dict[DeviceId, tuple[int, int]] = {}
         self.on_change: Callable[[], None] = lambda: None
         """Hears at once of devices that were added, revoked or reported lost."""
+        credentials = {row.device_id: row for row in store.load_credentials()}
         for row in store.load_devices():
-            self._remember(_device_of(row))
+            self._remember(_device_of(row, credentials.get(row.device_id)))
         host = store.load_host()
         if host is not None:
             self.counter = host.epoch
@@ -71,7 +77,7 @@ class Registry:
         return self._devices.get(device_id)
 
     def known_keys(self) -> AbstractSet[bytes]:
-        """Return all verify keys and mailboxes of devices, revoked ones included."""
+        """Return all public keys and mailboxes of devices, revoked ones included."""
         return self._keys
 
     def count_accounts(self) -> int:
@@ -91,7 +97,9 @@ class Registry:
         """
         event = _event(device, "enrolled", actor_uid, device.enrolled_at, device.label)
         # Nothing can fail after this: whoever asked must not hear of a failure then.
-        self.counter = self._store.add_device(_row_of(device), event, audit)
+        self.counter = self._store.add_device(
+            _row_of(device), event, audit, _credential_row(device)
+        )
         self._remember(device)
         self.on_change()
 
@@ -124,6 +132,19 @@ class Registry:
         self._replace(replace(current, last_seen_at=at))
         _, before = self._seen.get(device.device_id, (at, 0))
         self._seen[device.device_id] = (at, max(counter, before))
+
+    def note_counter(self, device: Device, counter: int) -> CounterRow | None:
+        """Note how far the authenticator of device has counted, from now on.
+
+        Returns what is to be written with the attempt that it was for; None if the
+        authenticator keeps no counter, or the device has none.
+        """
+        current = self._devices[device.device_id]
+        if current.credential is None or counter <= current.credential.counter:
+            return None
+        credential = msgspec.structs.replace(current.credential, counter=counter)
+        self._replace(replace(current, credential=credential))
+        return CounterRow(counter, device.device_id)
 
     def write_seen(self) -> None:
         """Write what `note_answer` noted; StoreError, and then it is still noted."""
@@ -190,6 +211,8 @@ class Registry:
         self._by_account.setdefault(owner, []).append(device.device_id)
         self._by_mailbox[device.mailbox] = device.device_id
         self._keys.update((device.verify_key, device.mailbox))
+        if device.credential is not None:
+            self._keys.add(device.credential.public_key)
 
 
 def _ended(device: Device, column: str, at: int) -> Device:
@@ -224,7 +247,27 @@ def _row_of(device: Device) -> DeviceRow:
     )
 
 
-def _device_of(row: DeviceRow) -> Device:
+def _credential_row(device: Device) -> CredentialRow | None:
+    found = device.credential
+    if found is None:
+        return None
+    return CredentialRow(
+        device.device_id, found.id, found.public_key, found.algorithm, found.counter
+    )
+
+
+def _credential_of(row: CredentialRow | None) -> Credential | None:
+    if row is None:
+        return None
+    return Credential(
+        id=CredentialId(row.credential_id),
+        public_key=CredentialKey(row.public_key),
+        algorithm=CredentialAlgorithm(row.algorithm),
+        counter=row.counter,
+    )
+
+
+def _device_of(row: DeviceRow, credential: CredentialRow | None) -> Device:
     try:
         return Device(
             device_id=DeviceId(row.device_id),
@@ -241,6 +284,7 @@ def _device_of(row: DeviceRow) -> Device:
             last_seen_at=row.last_seen_at,
             lost_at=row.lost_at,
             revoked_at=row.revoked_at,
+            credential=_credential_of(credential),
         )
     except ValueError as error:
         raise StoreError(

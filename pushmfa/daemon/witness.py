@@ -8,7 +8,7 @@ from pushmfa.daemon.clock import Clock
 from pushmfa.daemon.health import Health
 from pushmfa.daemon.post import Host
 from pushmfa.daemon.registry import Registry
-from pushmfa.errors import RolledBackError, StoreError, VerificationError
+from pushmfa.errors import ClonedError, RolledBackError, StoreError, VerificationError
 from pushmfa.login.devices import Device
 from pushmfa.terms import DeviceId
 from pushmfa.wire.payload import Answer
@@ -33,6 +33,7 @@ class Witness:
         self._clock = clock
         self._health = health
         self._liars: set[DeviceId] = set()
+        self._cloned: set[DeviceId] = set()
 
     def verify_seen(self, answer: Answer, device: Device) -> None:
         """Return if answer, which device signed, speaks of no state to come.
@@ -59,15 +60,26 @@ class Witness:
                 self._write(device, f"alarm: {error}", None)
             raise
 
+    def note_cloned(self, device: Device, error: ClonedError) -> None:
+        """Raise the alarm, once a device and start: its credential may be a copy's."""
+        # Once. Attack: the holder of a copy sends it in a loop and fills the disk.
+        if device.device_id in self._cloned:
+            return
+        self._cloned.add(device.device_id)
+        log.critical("ALARM: %s: %s", device.device_id.hex()[:16], error)
+        self._write(device, f"alarm: {error}", None, act="credential")
+
     def _verify_not_above(self, epoch: int, own: int) -> None:
         if epoch > self._host.epoch_key.epoch_of(own):
             raise VerificationError("the device lied about the epoch before")
 
-    def _write(self, device: Device, what: str, seen: int | None) -> None:
+    def _write(
+        self, device: Device, what: str, seen: int | None, act: str = "epoch"
+    ) -> None:
         record = StateRecord(
             schema=SCHEMA,
             at=int(self._clock.now().wall),
-            act="epoch",
+            act=act,
             detail=what,
             epoch=self._registry.counter,
             seen=seen,

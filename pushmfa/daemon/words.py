@@ -66,6 +66,11 @@ def refusal(end: End, label: str | None, lifetime: int) -> str:
     device = f" on {make_ascii(label, 40)}" if label else ""
     if end.cause is Cause.WRONG_CODE:
         return "pushmfa: that code is not right; this login is refused."
+    if end.cause is Cause.NO_VERIFICATION:
+        return (
+            "pushmfa: none of your devices can verify its holder, which this login"
+            " needs; it is refused. Ask your administrator to enroll one that can."
+        )
     return "pushmfa: " + {
         Verdict.DENIED: f"denied{device}.",
         Verdict.WRONG_NUMBER: f"a wrong number was entered{device}; this login is"
@@ -80,6 +85,15 @@ def refusal(end: End, label: str | None, lifetime: int) -> str:
         Verdict.NOT_ENROLLED: "no device is enrolled for this account. Ask your"
         " administrator for an enrollment ticket.",
     }.get(end.verdict, _UNAVAILABLE.get(end.cause, _UNAVAILABLE[Cause.INTERNAL]))
+
+
+def locked_out(name: str) -> str:
+    """Return what the log says of an account that no device can let in."""
+    return (
+        f"{make_ascii(name, 255)} is locked out: none of its devices can verify its"
+        " holder, which [login] verification asks for; enroll one that can, or change"
+        f" that: pushmfa enroll --user {make_ascii(name, 255)}"
+    )
 
 
 _UNAVAILABLE = {

@@ -1,5 +1,6 @@
 """A device as decisions see it: what the host recorded when it was enrolled."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,20 +43,23 @@ class Device:
     """What verifies its holder, with the last counter seen; None: nothing does."""
 
     def verification(self) -> Verification:
-        """Return how it verifies its holder; with a credential by nothing less."""
-        if self.credential is not None:
-            return Verification.WEBAUTHN
-        if CAPABILITY_PASSPHRASE in self.capabilities:
-            return Verification.PASSPHRASE
-        return Verification.NONE
-
-    def can_verify(self) -> bool:
-        """Whether it can approve where verification is required."""
-        return self.verification() is not Verification.NONE
+        """Return how it verifies its holder."""
+        return verification_of(self.capabilities, self.credential)
 
     def is_active(self) -> bool:
         """Whether it is asked, and whether what it signs counts."""
         return self.revoked_at is None and self.lost_at is None
+
+
+def verification_of(
+    capabilities: Sequence[str], credential: Credential | None
+) -> Verification:
+    """Return how a device verifies its holder; with a credential by nothing less."""
+    if credential is not None:
+        return Verification.WEBAUTHN
+    if CAPABILITY_PASSPHRASE in capabilities:
+        return Verification.PASSPHRASE
+    return Verification.NONE
 
 
 def find_device(devices: tuple[Device, ...], name: str) -> Device:

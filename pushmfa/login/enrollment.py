@@ -23,13 +23,14 @@ from pushmfa.errors import (
     RefusedError,
     VerificationError,
 )
-from pushmfa.login.devices import CAPABILITY_WEBAUTHN, Device
+from pushmfa.login.devices import CAPABILITY_WEBAUTHN, Device, verification_of
 from pushmfa.login.moment import Moment
 from pushmfa.terms import (
     PROTOCOL_VERSION,
     DeviceId,
     Digest,
     UserName,
+    Verification,
 )
 from pushmfa.wire.payload import (
     EnrollClaim,
@@ -55,6 +56,10 @@ class Claim:
     def digest(self) -> Digest:
         """Return the SHA-256 that names this claim."""
         return Digest(hashlib.sha256(self.statement).digest())
+
+    def verification(self) -> Verification:
+        """Return how the device will verify its holder."""
+        return verification_of(self.device.capabilities, self.device.credential)
 
 
 @dataclass(frozen=True, slots=True)

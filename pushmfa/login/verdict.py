@@ -261,10 +261,14 @@ def verify_proof(opened: Opened, device: Device, host: HostKeys) -> None:
 
     Also where none was asked: what an answer says must be true.
     """
-    if not opened.is_approval or opened.assertion is None:
+    speaks_of_it = opened.answer.verification is _WEBAUTHN
+    if not opened.is_approval or not (speaks_of_it or opened.assertion):
         return
     if device.credential is None:
         raise VerificationError("the device was enrolled without a credential")
+    if opened.assertion is None:
+        # Step 5 refuses it already; this holds without that.
+        raise VerificationError("there is no assertion")
     verify_webauthn(opened.assertion, device.credential, opened.statement, host.origin)
 
 

@@ -9,6 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pushmfa.errors import DamagedError, StoreError
+from pushmfa.store.credential_rows import (
+    CounterRow,
+    CredentialRow,
+    add_credential,
+    load_credentials,
+    raise_counters,
+)
 from pushmfa.store.database import Database, open_database
 from pushmfa.store.host_copy import copy_registry, is_copy
 from pushmfa.store.host_schema import MIGRATIONS, REGISTRY_TABLES
@@ -187,7 +194,7 @@ class HostStore:
         return is_copy(self._database, target)
 
     def _registry_digest(self) -> bytes:
-        return registry_digest(self.load_devices())
+        return registry_digest(self.load_devices(), self.load_credentials())
 
     def _change_devices(self, work: Callable[[], None], *, is_factor: bool) -> int:
         """Do work, raise the epoch if it changed factors, and renew the digest.
@@ -220,8 +227,16 @@ class HostStore:
         )
         return [DeviceRow(*row) for row in rows]
 
+    def load_credentials(self) -> list[CredentialRow]:
+        """Return the credentials of all devices that have one."""
+        return load_credentials(self._database)
+
     def add_device(
-        self, row: DeviceRow, event: EventRow, audit: Sequence[AuditRow] = ()
+        self,
+        row: DeviceRow,
+        event: EventRow,
+        audit: Sequence[AuditRow] = (),
+        credential: CredentialRow | None = None,
     ) -> int:
         """Write a new device, its first event and the next rows of the audit.
 
@@ -231,6 +246,8 @@ class HostStore:
 
         def work() -> None:
             self._database.execute(f"INSERT INTO devices VALUES ({marks})", row)  # noqa: S608  only question marks
+            if credential is not None:
+                add_credential(self._database, credential)
             self._add_event(event)
             self._add_audit(audit)
 
@@ -337,15 +354,23 @@ class HostStore:
 
     # --- audit ---
 
-    def append_audit(self, *rows: AuditRow) -> None:
-        """Write the next rows of the audit; they are on disk when this returns."""
+    def append_audit(
+        self, *rows: AuditRow, counters: Sequence[CounterRow] = ()
+    ) -> None:
+        """Write the next rows of the audit; they are on disk when this returns.
+
+        With them what authenticators have counted: an approval that somebody heard of
+        must not be forgotten by the counter that shows a copy.
+        """
         self._database.verify_in_place()
 
         def work() -> None:
             self._add_audit(rows)
+            raise_counters(self._database, counters)
 
         # One row is a change by itself, with half the statements.
-        work() if len(rows) == 1 else self._database.change(work)
+        is_one = len(rows) == 1 and not counters
+        work() if is_one else self._database.change(work)
 
     def _add_audit(self, rows: Sequence[AuditRow]) -> None:
         for row in rows:
@@ -401,9 +426,15 @@ class HostStore:
         self._database.change(work)
 
 
-def registry_digest(devices: Iterable[DeviceRow]) -> bytes:
-    """Return the digest (32 bytes) of all devices but for when they last answered."""
+def registry_digest(
+    devices: Iterable[DeviceRow], credentials: Iterable[CredentialRow] = ()
+) -> bytes:
+    """Return the digest (32 bytes) of all devices and of what verifies their holders.
+
+    But for when they last answered, and for counters: those change with every login.
+    """
     lines = sorted(
         repr(tuple(row._replace(counter=0, last_seen_at=None))) for row in devices
     )
+    lines += sorted(repr(tuple(row._replace(counter=0))) for row in credentials)
     return hashlib.sha256("\n".join(lines).encode()).digest()

@@ -100,7 +100,25 @@ MIGRATIONS: Final[Sequence[Migration]] = (
             room BLOB NOT NULL
         ) STRICT""",
     ),
+    (
+        # What verifies the holder of a device (WebAuthn), and how far its
+        # authenticator has counted.
+        """CREATE TABLE credentials (
+            device_id     BLOB PRIMARY KEY,
+            credential_id BLOB NOT NULL,
+            public_key    BLOB NOT NULL UNIQUE,
+            algorithm     INTEGER NOT NULL,
+            counter       INTEGER NOT NULL
+        ) STRICT""",
+    ),
 )
 
-REGISTRY_TABLES: Final = ("host", "devices", "device_events", "tickets", "mutes")
+REGISTRY_TABLES: Final = (
+    "host",
+    "devices",
+    "credentials",
+    "device_events",
+    "tickets",
+    "mutes",
+)
 """All tables that say anything but the audit, which alone grows with every login."""

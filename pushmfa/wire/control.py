@@ -149,6 +149,8 @@ class EnrollClaimed(Message, frozen=True, tag="enroll-claimed"):
 
     label: Label
     kind: DeviceKind
+    can_approve: bool
+    """False: it cannot verify its holder, and this account's logins need that."""
 
 
 # --- replies ------------------------------------------------------------------------

@@ -93,7 +93,13 @@ MUTATIONS: Final = (
         "5", "strict parse", ((V, "decode_answer", stand_ins.lenient(payload.Answer)),)
     ),
     Mutation("5", "version", ((V, "verify_version", stand_ins.nothing),)),
-    Mutation("5", "no assertion", ((V, "verify_assertion", stand_ins.nothing),)),
+    Mutation(
+        "5",
+        "an assertion where one is spoken of",
+        ((V, "verify_assertion", stand_ins.nothing),),
+        why="11 wants a proof of both",
+        is_alone=True,
+    ),
     Mutation("5", "fields of an approval", ((V, "verify_fields", stand_ins.nothing),)),
     Mutation("6", "epoch", ((Witness, "verify_seen", stand_ins.nothing),)),
     Mutation("6", "this host", ((V, "verify_host", stand_ins.nothing),)),
@@ -169,6 +175,7 @@ MUTATIONS: Final = (
         ((attempt.Attempt, "is_expired", stand_ins.wall_only),),
     ),
     Mutation("11", "holder verified", ((V, "verify_holder", stand_ins.nothing),)),
+    Mutation("11", "proof of that", ((V, "verify_proof", stand_ins.nothing),)),
     Mutation("11", "grant", ((V, "verify_grant", stand_ins.nothing),)),
     Mutation("12", "decision", ((logins, "judge", stand_ins.number_alone),)),
     Mutation("13", "number", ((V, "is_right_number", lambda *_: True),)),

@@ -74,7 +74,8 @@ def _signed_by_relay_key(device: TestDevice, answer: Answer) -> bytes:
 
 
 def _assertion(device: TestDevice, answer: Answer) -> bytes:
-    statement = encode(answer)
+    verified = Verification.WEBAUTHN
+    statement = encode(msgspec.structs.replace(answer, verification=verified))
     signature = device.keys.identity.sign(Label.ANSWER, statement)
     payload = ToHost(
         statement=Statement(statement),

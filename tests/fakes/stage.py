@@ -34,6 +34,7 @@ from pushmfa.link import link as link_module
 from pushmfa.link.dialing import Network
 from pushmfa.login.attempt import End
 from pushmfa.login.policy import Account
+from pushmfa.store.credential_rows import CounterRow
 from pushmfa.store.database import Database
 from pushmfa.store.host_rows import AuditRow, HostStore
 from pushmfa.store.host_schema import MIGRATIONS
@@ -198,9 +199,9 @@ class Stage:
         rows = reversed(self.store.load_audit(1_000_000))
         return [decode_record(row.record) for row in rows]
 
-    def _append(self, *rows: AuditRow) -> None:
+    def _append(self, *rows: AuditRow, counters: Sequence[CounterRow] = ()) -> None:
         self._probe()
-        self._append_audit(*rows)
+        self._append_audit(*rows, counters=counters)
 
     def _probe(self) -> None:
         if not self.ledger.has_room(now()):

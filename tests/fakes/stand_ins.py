@@ -90,9 +90,9 @@ def as_integers(typed: str, number: str) -> bool:
     return hmac.compare_digest(str(int(typed)), str(int(number)))
 
 
-def append_or_not(self: Audit, *records: Any) -> None:
+def append_or_not(self: Audit, *records: Any, **more: Any) -> None:
     try:
-        _append(self, *records)
+        _append(self, *records, **more)
     except StoreError:
         return
 

@@ -7,6 +7,7 @@ sends whatever a test wants instead.
 import asyncio
 import secrets
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -47,6 +48,7 @@ from pushmfa.wire.envelope import Sealed
 from pushmfa.wire.link import Envelope, Stored
 from pushmfa.wire.payload import (
     Answer,
+    Assertion,
     Challenge,
     Notice,
     Outcome,
@@ -54,6 +56,8 @@ from pushmfa.wire.payload import (
     Statement,
     ToHost,
 )
+from tests.fakes.proofs import assertion_of, credential_of
+from tests.vectors.authenticator import Authenticator
 
 S = TypeVar("S", Challenge, Outcome, Notice, Revoked)
 
@@ -71,6 +75,8 @@ class TestDevice:
     ) -> None:
         self.keys: DeviceKeys = load_keys(new_keys())
         self.label = label
+        self.authenticator: Authenticator | None = None
+        """What verifies its holder; else it says that a passphrase did."""
         self.relay = relay
         self.enrollment = Enrollment(
             file_version=FILE_VERSION,
@@ -116,12 +122,15 @@ class TestDevice:
             uid=self.enrollment.uid,
             label=self.label,
             kind=kind,
-            capabilities=("passphrase",),
+            capabilities=("webauthn" if self.authenticator else "passphrase",),
             verify_key=VerifyKey(self.keys.identity.verify_key),
             sealing_key=SealingKey(self.keys.opener.public_key),
             mailbox=self.keys.mailbox,
             version=PROTOCOL_VERSION,
             enrolled_at=int(time.time()),
+            credential=(
+                credential_of(self.authenticator) if self.authenticator else None
+            ),
         )
 
     async def start(self) -> None:
@@ -238,6 +247,23 @@ class TestDevice:
             assertion=None,
         )
         return self.send_sealed(self.seal(encode(payload), **sealing))
+
+    def send_proved(
+        self,
+        answer: Answer,
+        *,
+        proves: Callable[[Authenticator, bytes], Assertion] = assertion_of,
+    ) -> Envelope:
+        """Send an answer whose holder WebAuthn verified; proves as a test wants it."""
+        assert self.authenticator is not None
+        verified = msgspec.structs.replace(answer, verification=Verification.WEBAUTHN)
+        statement = encode(verified)
+        payload = ToHost(
+            statement=Statement(statement),
+            signature=Signature(self.keys.identity.sign(Label.ANSWER, statement)),
+            assertion=proves(self.authenticator, statement),
+        )
+        return self.send_sealed(self.seal(encode(payload)))
 
     def seal(self, payload: bytes, **changes: Any) -> bytes:
         """Return payload sealed to the host, under these ids and no others."""

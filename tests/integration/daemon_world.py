@@ -36,6 +36,7 @@ from pushmfa.terms import DeviceKind, UserName, Verdict
 from pushmfa.wire import control
 from tests.integration.daemon_device import PATIENCE, TestDevice
 from tests.integration.daemon_module import Module, close_all, request
+from tests.vectors.authenticator import Authenticator
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -192,10 +193,15 @@ class World:
         self.relay: Relay | None = None
 
     def enroll(
-        self, user: str, label: str, kind: DeviceKind = DeviceKind.APP
+        self,
+        user: str,
+        label: str,
+        kind: DeviceKind = DeviceKind.APP,
+        authenticator: Authenticator | None = None,
     ) -> TestDevice:
         """Enroll a device before the daemon starts, by writing its row."""
         device = TestDevice(self.host.keys, self.relay_url, user, accounts[user], label)
+        device.authenticator = authenticator
         store = HostStore.open(self.host.state / DATABASE_NAME)
         try:
             Registry(store).add(device.as_recorded(kind), 0)

@@ -357,7 +357,7 @@ async def test_the_owner_is_told_even_if_the_disk_is_full(
 ) -> None:
     async with world(tmp_path, PIXEL, TABLET) as w:
 
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise StoreError("the disk is full")
 
         monkeypatch.setattr(w.host.store, "append_audit", fail)

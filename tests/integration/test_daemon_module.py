@@ -230,7 +230,7 @@ async def test_without_descriptors_the_daemon_waits_and_goes_on(
 
 
 def _break_audit(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(row: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise StoreError("the disk is full")
 
     monkeypatch.setattr(w.host.store, "append_audit", fail)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -102,9 +103,9 @@ async def test_attack_enrolled_accounts_take_longer(
     async with world(tmp_path, PIXEL, login=SHORT) as w:
         append = w.host.store.append_audit
 
-        def append_slowly(row: AuditRow) -> None:
+        def append_slowly(row: AuditRow, **more: Any) -> None:
             time.sleep(0.2)
-            append(row)
+            append(row, **more)
 
         monkeypatch.setattr(w.host.store, "append_audit", append_slowly)
         for user in ("alice", "nobody-at-all"):

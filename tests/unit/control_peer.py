@@ -25,7 +25,7 @@ NUMBER = control.NumberShown(
     attempt_id="00112233aabbccdd", number="42", devices=("Pixel",), lifetime=60
 )
 LINK = control.EnrollLink(link="https://app.example/#1" + "A" * 22, lifetime=300)
-CLAIMED = control.EnrollClaimed(label="Pixel", kind=DeviceKind.APP)
+CLAIMED = control.EnrollClaimed(label="Pixel", kind=DeviceKind.APP, can_approve=True)
 DONE = control.Done(user="alice", device=PIXEL)
 ATTEMPT = control.AttemptInfo(
     attempt_id="00112233aabbccdd",

@@ -99,6 +99,18 @@ def test_what_cannot_be_the_code_does_not_use_up_the_try(tmp_path: Path) -> None
     assert peer.requests[1:] == [control.EnrollCode(code="123456")]
 
 
+def test_a_device_that_could_approve_nothing_is_told_before_the_code(
+    tmp_path: Path,
+) -> None:
+    blank = msgspec.structs.replace(CLAIMED, can_approve=False)
+    script: list[Step] = [LINK, blank, Listen(), DONE]
+    with ControlPeer(tmp_path, script):
+        result = run(tmp_path, "enroll", typed="123456\n")
+    assert result.exit_code == 0
+    told = result.stdout.index("Pixel cannot verify who holds it")
+    assert told < result.stdout.index("Type the six digits")
+
+
 def test_second_device_is_approved_on_the_first(tmp_path: Path) -> None:
     script: list[Step] = [NUMBER, LINK, CLAIMED, Listen(), DONE]
     with ControlPeer(tmp_path, script):

@@ -53,6 +53,8 @@ unreachable_users = ["root", "alice"]
 unreachable_networks = ["192.0.2.0/24", "2001:db8::/32"]
 unenrolled = "allow until 2026-12-31"
 trusted_hops = 1
+verification = "required"
+verification_users = ["root"]
 
 [service.sudo]
 first_factor = "stack"
@@ -138,6 +140,8 @@ def test_least() -> None:
     assert config.login.digits == 2
     assert config.login.max_pending == 3
     assert config.login.unreachable == "refuse"
+    assert config.login.verification == "none"
+    assert config.login.verification_users == ()
     assert config.login.unenrolled_until is None
     assert config.host_name is None
     assert config.service("sshd") == ServiceSettings()
@@ -155,6 +159,8 @@ def test_whole() -> None:
     assert config.login.unreachable_users == ("root", "alice")
     assert config.login.unreachable_networks[1] == ip_network("2001:db8::/32")
     assert config.login.trusted_hops == 1
+    assert config.login.verification == "required"
+    assert config.login.verification_users == ("root",)
     assert config.service("sudo").first_factor == "stack"
     assert config.service("sshd").display == "info"
     assert (config.su.ask, config.enroll.first_device) == ("target", "root")
@@ -202,6 +208,10 @@ def test_reserved_profiles(profile: str) -> None:
         ("digits = 1", "digits: 1 is not between 2 and 8"),
         ("max_pending = 0", "max_pending: 0 is not between 1 and 20"),
         ("trusted_hops = 17", "trusted_hops: 17 is not between 0 and 16"),
+        ('verification = "on"', 'must be "none" or "required", not "on"'),
+        ("verification = true", "verification: must be"),
+        ('verification_users = "root"', "must be an array of texts"),
+        ('verification_users = ["a b"]', '"a b" is no user name'),
         ("lifetime = 60.0", "lifetime: must be an integer, not a float"),
         ('unreachable = "open"', 'must be "refuse" or "allow", not "open"'),
         ('unreachable = "allow"\nunreachable_users = ["a"]', "needs both"),

@@ -140,7 +140,7 @@ def test_a_row_that_was_not_written_is_not_in_the_chain(
     audit = Audit(store)
     audit.append(delivery(0))
 
-    def fail(row: AuditRow) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise StoreError("the disk is full")
 
     monkeypatch.setattr(store, "append_audit", fail)

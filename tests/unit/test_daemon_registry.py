@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from pushmfa.daemon.clock import Clock
@@ -17,7 +18,8 @@ from pushmfa.login.attempt import Attempt, End
 from pushmfa.login.devices import Device
 from pushmfa.login.moment import Moment
 from pushmfa.login.policy import Account
-from pushmfa.store.host_rows import EventRow, HostRow, HostStore
+from pushmfa.store.credential_rows import CounterRow
+from pushmfa.store.host_rows import AuditRow, EventRow, HostRow, HostStore
 from pushmfa.terms import (
     AttemptId,
     Cause,
@@ -32,8 +34,11 @@ from pushmfa.terms import (
     VerificationRequired,
     VerifyKey,
 )
+from tests.fakes.proofs import credential_of
+from tests.vectors.authenticator import Authenticator
 
 ALICE = Account(UserName("alice"), 1001)
+CREDENTIAL = credential_of(Authenticator("of the phone"))
 NOW = Moment(boot=100.0, wall=1_000_000.0)
 
 
@@ -96,6 +101,41 @@ def test_attack_the_keys_of_a_revoked_device_are_known_for_ever(
     assert device().verify_key in known
     assert device().mailbox in known
     assert b"x" * 32 not in known
+
+
+def test_attack_a_credential_is_enrolled_for_a_second_account(
+    store: HostStore,
+) -> None:
+    mine = replace(device(), credential=CREDENTIAL)
+    Registry(store).add(mine, 0)
+    assert CREDENTIAL.public_key in Registry(store).known_keys()
+
+
+def test_a_counter_counts_at_once_and_is_written_with_its_attempt(
+    store: HostStore,
+) -> None:
+    registry = Registry(store)
+    mine = replace(device(), credential=CREDENTIAL)
+    registry.add(mine, 0)
+    assert registry.note_counter(mine, 0) is None, "it keeps none"
+    row = registry.note_counter(mine, 7)
+    assert row == CounterRow(7, mine.device_id)
+    assert registry.note_counter(mine, 7) is None
+    now = registry.by_id(mine.device_id)
+    assert now is not None
+    assert now.credential is not None
+    assert now.credential.counter == 7
+    assert registry.note_counter(device(), 8) is not None, "what it is now counts"
+    store.append_audit(AuditRow(1, b"{}", bytes(32), b"h" * 32), counters=[row])
+    again = Registry(store).by_id(mine.device_id)
+    assert again is not None
+    assert again.credential == msgspec.structs.replace(CREDENTIAL, counter=7)
+
+
+def test_a_device_without_a_credential_counts_nothing(store: HostStore) -> None:
+    registry = Registry(store)
+    registry.add(device(), 0)
+    assert registry.note_counter(device(), 7) is None
 
 
 def test_a_device_that_is_not_on_the_disk_is_not_there(

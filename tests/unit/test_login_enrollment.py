@@ -22,9 +22,10 @@ from pushmfa.login.enrollment import (
     enrolled_device,
 )
 from pushmfa.login.moment import Moment
-from pushmfa.terms import DeviceKind, Digest, UserName
+from pushmfa.terms import DeviceKind, Digest, UserName, Verification
 from pushmfa.wire.payload import EnrollClaim, EnrollResult, decode_enroll_claim
 from tests.vectors import messages
+from tests.vectors.authenticator import Authenticator
 from tests.vectors.parties import (
     BOBS,
     PHONE,
@@ -88,6 +89,9 @@ def test_an_enrollment_from_the_offer_to_the_device() -> None:
     device = enrolled_device(active, START.after(20))
     assert (device.user, device.uid, device.label) == ("alice", 1000, "Pixel")
     assert (device.kind, device.capabilities) == (DeviceKind.APP, ("webauthn",))
+    assert device.credential is not None
+    assert device.credential.id == Authenticator("of the phone").id
+    assert device.verification() is Verification.WEBAUTHN
     assert device.enrolled_at == int(START.after(20).wall)
     assert (
         device.verify_key,

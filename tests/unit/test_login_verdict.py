@@ -17,6 +17,7 @@ from pushmfa.login.devices import Device
 from pushmfa.login.moment import Moment
 from pushmfa.login.verdict import (
     HostKeys,
+    Opened,
     digest_of,
     is_right_number,
     judge,
@@ -39,8 +40,10 @@ from pushmfa.terms import (
     VerificationRequired,
     VerifyKey,
 )
+from pushmfa.wire.payload import decode_answer
+from tests.fakes.proofs import credential_of
 from tests.vectors import messages
-from tests.vectors.authenticator import ORIGIN
+from tests.vectors.authenticator import ORIGIN, Authenticator
 from tests.vectors.parties import (
     BOBS,
     HOST,
@@ -201,6 +204,18 @@ def test_a_holder_that_was_verified_is_enough_where_it_is_asked() -> None:
     login = Login(fields={"verification": "required"})
     sealed = login.answer(PHONE, verification="passphrase")
     assert receive(login.attempt(), sealed, device_of(PHONE)).end is not None
+
+
+def test_attack_an_approval_speaks_of_an_assertion_that_is_not_there() -> None:
+    login, keys = Login(), keys_of(HOST)
+    statement = login.statement(PHONE, verification="webauthn")
+    sealed = send(statement, PHONE, HOST)
+    proved = device_of(PHONE, credential=credential_of(Authenticator("of the phone")))
+    assert "without it" in is_refused(login.attempt(), sealed, proved)
+    # Also if step 5 were not there.
+    opened = Opened(decode_answer(statement), statement)
+    with pytest.raises(VerificationError, match="no assertion"):
+        verify_answer(opened, login.attempt(), proved, keys, IN_TIME)
 
 
 def test_a_denial_needs_no_verification_of_the_holder() -> None:
