@@ -94,13 +94,16 @@ class WebPush:
         expires_at: float,
         on_gone: Callable[[], None],
     ) -> bool:
-        """Begin to send a push for an envelope; False if too many are on their way.
+        """Begin to send a push for an envelope, or return False.
 
+        False if too many are on their way, or the service wants none before it expires.
         expires_at is by the clock; on_gone is called if the subscription is no more.
         """
         endpoint = decode_endpoint(push.endpoint)
         errands = self._errands if endpoint.host in self._proved else self._strange
         if len(self._errands) + len(self._strange) >= MAX_PUSHES:
+            return False
+        if self._pauses.until(endpoint, self._clock()) >= expires_at:
             return False
         work = self._deliver(endpoint, push, envelope_id, expires_at, on_gone)
         return errands.start(work)

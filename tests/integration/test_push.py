@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pushmfa.link.hello import OpenMailbox
+from pushmfa.link.link import Link
 from pushmfa.relay.limits import Rate
 from pushmfa.relay.main import running
 from pushmfa.relay.settings import PushSettings
@@ -13,6 +15,7 @@ from pushmfa.terms import EnvelopeId, Role, WakeUp
 from pushmfa.wire.codec import encode_base64url
 from pushmfa.wire.link import (
     Accepted,
+    Envelope,
     Received,
     Stored,
     TryWakeUp,
@@ -26,9 +29,13 @@ from tests.integration.push_world import (
     tried,
     until_pushes,
 )
+from tests.integration.test_device import free_port
+from tests.integration.test_link import running as running_link
+from tests.integration.test_link import until
 from tests.integration.test_relay import (
     DEVICE,
     HOST,
+    NAME,
     OTHER,
     ROOMY,
     Peer,
@@ -275,6 +282,10 @@ def test_retry_after_beyond_the_lifetime_ends_it(
             host = await world.host()
             await host.say(envelope_of(1, HOST, DEVICE))
             await until_pushes(world.relay, failed=1)
+            # Nor is another begun that would be over before.
+            await host.say(envelope_of(2, HOST, DEVICE))
+            heard = [await host.hear() for _ in range(2)]
+            assert heard == [accepted(1, WakeUp.SENT), accepted(2, WakeUp.NONE)]
             assert len(service.requests) == 1
 
     run(main())
@@ -403,5 +414,45 @@ def test_a_host_cannot_keep_a_device_awake(
                 accepted(4, WakeUp.NONE),
             ]
             await service.taken(2)
+
+    run(main())
+
+
+def test_the_links_of_host_and_device_as_they_are(
+    tmp_path: Path, service: FakePushService
+) -> None:
+    """The real links of pushmfa: one sends and hears of it, one wakes up and reads."""
+    heard: list[Accepted] = []
+    got: list[Envelope | Stored] = []
+
+    async def main() -> None:
+        port = free_port()
+        name = f"ws://127.0.0.1:{port}"
+        names = frozenset({NAME, name})
+        async with push_world(tmp_path, service, port=port, public_urls=names) as world:
+            await world.subscribe()
+            host = Link(
+                urls=[name],
+                role=Role.HOST,
+                mailboxes=[OpenMailbox(HOST)],
+                on_envelope=lambda _: None,
+                on_accepted=lambda _, frame: heard.append(frame),
+            )
+            device = Link(
+                urls=[name],
+                role=Role.DEVICE,
+                mailboxes=[OpenMailbox(DEVICE, (mailbox_of(HOST),))],
+                on_envelope=got.append,
+            )
+            async with running_link(host):
+                assert host.send(envelope_of(1, HOST, DEVICE))
+                [push] = await service.taken(1)
+                async with running_link(device):
+                    await until(lambda: bool(got))
+                    # Once it is read, it is neither kept nor pushed again.
+                    await until(lambda: world.relay.health().envelopes == 0)
+            assert encode_base64url(got[0].id) == push.content
+            assert heard == [accepted(1, WakeUp.SENT)]
+            assert len(service.pushes) == 1
 
     run(main())

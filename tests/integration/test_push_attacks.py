@@ -354,6 +354,25 @@ def test_attack_push_service_that_hangs_is_given_up(
     run(main())
 
 
+def test_attack_push_service_that_takes_a_connection_and_says_nothing(
+    tmp_path: Path, service: FakePushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even the beginning of TLS."""
+    monkeypatch.setattr(push_client, "CONNECT_TIMEOUT", 0.3)
+    silent = socket.create_server(("127.0.0.1", 0))
+    names = Names(silent.getsockname()[1], "127.0.0.1")
+    reach = replace(service.reach, lookup=names)
+
+    async def main() -> None:
+        async with push_world(tmp_path, service, reach) as world:
+            await world.subscribe()
+            device, _ = await world.open()
+            assert await tried(device, MAILBOX) is WakeUpResult.FAILED
+
+    with silent:
+        run(main())
+
+
 def test_attack_name_server_that_hangs_holds_up_nobody(
     tmp_path: Path, service: FakePushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
