@@ -101,12 +101,11 @@ def test_a_hook_and_a_command_wake_a_device_that_is_away(
             await device.say(Received(mailbox=quick.to, id=quick.id))
             await host.say(slow)
             assert await device.hear() == slow
-            await until(lambda: len(notes.heard) == 1)
+            await until(lambda: len(notes.heard) == len(lines_of(out)) == 1)
             await device.close()
             await host.say(away)
             assert await host.hear() == Accepted(id=away.id, wakeup=WakeUp.SENT)
-            await until(lambda: len(notes.heard) == 2)
-            await until(lambda: len(lines_of(out)) == 2)
+            await until(lambda: len(notes.heard) == len(lines_of(out)) == 2)
 
     run(main())
     mailbox = mailbox_of(DEVICE).hex()
