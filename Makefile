@@ -17,7 +17,7 @@ SOURCES := pushmfa tests hatch_build.py
 JOBS ?= auto
 
 .PHONY: build dist demo test check format lint types imports c-check vectors vectors-check \
-        unit app-tests app-browsers integration e2e kill-matrix faults models models-check flood pam-tests \
+        unit app-tests app-browsers app-screens integration e2e kill-matrix faults models models-check flood pam-tests \
         bench bench-timeline bench-programs bench-startup docs module install uninstall by-root install-needs \
         lock clean
 
@@ -26,7 +26,7 @@ demo: install-needs module
 	$(SUDO) $(BIN)/pushmfa demo --module $(MODULE) $(if $(filter auto,$(DEMO)),--auto)
 
 # Everything: what CI runs is what people run.
-test: check vectors-check unit app-tests pam-tests integration models-check e2e
+test: check vectors-check unit app-tests app-screens pam-tests integration models-check e2e
 
 check: install-needs lint types imports c-check
 
@@ -67,6 +67,10 @@ app-tests: tests/app/node_modules/.installed
 # The same in Chromium, Firefox and WebKitGTK.
 app-browsers: install-needs build/.apt-browsers
 	$(BIN)/python -m tests.app.browsers.run
+
+# The app on a real relay and a real host, in Chromium. SHOTS=FOLDER keeps pictures.
+app-screens: install-needs build/.apt-browsers tests/app/node_modules/.installed
+	PUSHMFA_SHOTS=$(SHOTS) $(BIN)/pytest -q -n 2 tests/app/screens
 
 tests/app/node_modules/.installed: tests/app/package-lock.json .venv/.installed
 	@echo "installing the tools of the app into tests/app/node_modules"

@@ -61,10 +61,6 @@ port = {relay_port}
 [public]
 urls = ["ws://localhost:{relay_port}"]
 
-[web]
-origins = ["http://localhost:{web_port}"]
-listen = "127.0.0.1:{web_port}"
-
 [paths]
 state = "/var/lib/pushmfa-relay"
 """
@@ -80,9 +76,9 @@ def host_config(*, lifetime: int, relay_port: int, web_port: int) -> str:
     )
 
 
-def relay_config(*, relay_port: int, web_port: int) -> str:
-    """Return relay.toml: ports of localhost."""
-    return _RELAY_CONFIG.format(relay_port=relay_port, web_port=web_port)
+def relay_config(*, relay_port: int) -> str:
+    """Return relay.toml."""
+    return _RELAY_CONFIG.format(relay_port=relay_port)
 
 
 class Parts:
@@ -97,13 +93,13 @@ class Parts:
         """
         self._sandbox = sandbox
         self.pushmfa = tuple(pushmfa)
-        ports = {"relay_port": find_port(), "web_port": find_port()}
-        host = host_config(lifetime=lifetime, **ports)
+        port = find_port()
+        host = host_config(lifetime=lifetime, relay_port=port, web_port=find_port())
         folder = sandbox.path("/etc/pushmfa")
         folder.mkdir(exist_ok=True)
         for name, text in (
             ("pushmfa.toml", host),
-            ("relay.toml", relay_config(**ports)),
+            ("relay.toml", relay_config(relay_port=port)),
         ):
             (folder / name).write_text(text)
             (folder / name).chmod(0o644)

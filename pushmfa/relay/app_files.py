@@ -43,7 +43,7 @@ _OWN: Final = (
     "publickey-credentials-get",
 )  # fmt: skip
 _NOBODYS: Final = (
-    "accelerometer", "autoplay", "clipboard-write", "display-capture",
+    "accelerometer", "autoplay", "bluetooth", "clipboard-write", "display-capture",
     "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope", "hid",
     "idle-detection", "local-fonts", "magnetometer", "microphone", "midi", "payment",
     "picture-in-picture", "screen-wake-lock", "serial", "storage-access", "sync-xhr",

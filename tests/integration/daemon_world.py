@@ -224,6 +224,7 @@ async def world(
     *devices: tuple[str, str],
     login: LoginSettings | None = None,
     config: Callable[[HostConfig], HostConfig] = lambda config: config,
+    relay: Callable[[RelaySettings], RelaySettings] = lambda settings: settings,
     people: Iterable[str] = (),
     has_relay: bool = True,
     starts: bool = True,
@@ -257,7 +258,7 @@ async def world(
                 await it.host.stop()
                 close_all()
             return
-        async with running(relay_settings(folder, port)) as it.relay:
+        async with running(relay(relay_settings(folder, port))) as it.relay:
             try:
                 await asyncio.gather(*(device.start() for device in it.devices))
                 if starts:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.integration
 LINKS = "wss://relay.example/v1/link wss://second.example/v1/link"
 PERMISSIONS = (
     "camera=(self), clipboard-read=(self), publickey-credentials-create=(self), "
-    "publickey-credentials-get=(self), accelerometer=(), autoplay=(), "
+    "publickey-credentials-get=(self), accelerometer=(), autoplay=(), bluetooth=(), "
     "clipboard-write=(), display-capture=(), encrypted-media=(), fullscreen=(), "
     "gamepad=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), "
     "local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), "
