@@ -33,6 +33,7 @@ def device_object(device: DeviceInfo) -> Object:
         "last_seen_at": rfc3339(device.last_seen_at),
         "lost_at": rfc3339(device.lost_at),
         "revoked_at": rfc3339(device.revoked_at),
+        "verification": device.verification.value,
     }
 
 

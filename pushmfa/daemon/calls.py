@@ -306,4 +306,5 @@ def info_of(device: Device) -> control.DeviceInfo:
         last_seen_at=device.last_seen_at,
         lost_at=device.lost_at,
         revoked_at=device.revoked_at,
+        verification=device.verification(),
     )

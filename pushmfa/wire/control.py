@@ -24,7 +24,15 @@ from pushmfa.errors import (
     RefusedError,
     UsageError,
 )
-from pushmfa.terms import Cause, DeviceId, DeviceKind, HostId, Kind, Verdict
+from pushmfa.terms import (
+    Cause,
+    DeviceId,
+    DeviceKind,
+    HostId,
+    Kind,
+    Verdict,
+    Verification,
+)
 from pushmfa.wire.codec import Message, Part, encode, make_decoder
 from pushmfa.wire.control_account import Mute, Muted, StartConfirm, Unlock, Unlocked
 from pushmfa.wire.control_audit import (
@@ -182,6 +190,8 @@ class DeviceInfo(Part, frozen=True):
     last_seen_at: UnixTime | None
     lost_at: UnixTime | None
     revoked_at: UnixTime | None
+    verification: Verification
+    """How it verifies its holder; with `none` it cannot approve where that is asked."""
 
 
 class RelayInfo(Part, frozen=True):

@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pushmfa.client import Client
-from pushmfa.config.model import EnrollSettings, HostConfig
+from pushmfa.config.model import EnrollSettings, HostConfig, LoginSettings
 from pushmfa.daemon import enrollments
 from pushmfa.daemon.audit import ActRecord
+from pushmfa.device import enrollment
 from pushmfa.device.enroller import Wish, enroll
 from pushmfa.device.enrollment import Meeting, make_claim, open_commit
 from pushmfa.device.keyring import DeviceKeys, Enrollment, Keyring, load_keys, new_keys
@@ -28,13 +30,15 @@ from pushmfa.errors import (
     PushmfaError,
     RefusedError,
     StoreError,
+    UsageError,
 )
 from pushmfa.link.dialing import Network
 from pushmfa.link.link import Link, OpenMailbox
-from pushmfa.terms import Digest, Kind, Role
+from pushmfa.terms import Digest, Kind, Role, Verification
 from pushmfa.wire import control
 from pushmfa.wire.link import Envelope, Stored
-from pushmfa.wire.payload import Challenge, EnrollHost, Notice
+from pushmfa.wire.payload import Challenge, EnrollDevice, EnrollHost, Notice
+from tests.fakes.proofs import credential_of
 from tests.integration.daemon_caller import calling
 from tests.integration.daemon_world import (
     World,
@@ -44,6 +48,7 @@ from tests.integration.daemon_world import (
     within,
     world,
 )
+from tests.vectors.authenticator import Authenticator
 
 pytestmark = pytest.mark.integration
 
@@ -152,6 +157,71 @@ async def test_root_enrolls_beside_the_user(tmp_path: Path) -> None:
         await w.host.start()
         listed = await w.host.ask(lambda client: client.devices())
         assert [d.label for d in listed.devices] == ["Her Nokia", "Pixel"]
+
+
+def _with_credential(patch: pytest.MonkeyPatch, phone: Authenticator) -> None:
+    """Have the device bring a credential, as the app does."""
+
+    def statement(**fields: Any) -> EnrollDevice:
+        more = {"capabilities": ("webauthn",), "credential": credential_of(phone)}
+        return EnrollDevice(**fields | more)
+
+    patch.setattr(enrollment, "EnrollDevice", statement)
+
+
+@scene
+async def test_a_device_brings_a_credential_for_one_account_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    phone = Authenticator("of the phone", counter=3)
+    _with_credential(monkeypatch, phone)
+    async with world(tmp_path, PIXEL) as w:
+        person = Person(w)
+        done = await w.host.ask(person.call("alice"), uid=ROOT)
+        await person.enrolled()
+        assert done.device.verification is Verification.WEBAUTHN
+        row = w.host.store.load_credentials()[0]
+        assert (row.device_id, row.counter) == (done.device.device_id, 3)
+        await w.host.stop()
+        await w.host.start()
+        # Attack: the same credential for another account.
+        second = Person(w, "second")
+        task = asyncio.create_task(w.host.ask(second.call("bob"), uid=ROOT))
+        await until(lambda: "known on this host already" in caplog.text)
+        assert len(w.host.store.load_credentials()) == 1
+        await w.host.stop()
+        with pytest.raises(PushmfaError):
+            await task
+        assert second._device is not None
+        second._device.cancel()
+
+
+@scene
+async def test_a_device_that_cannot_verify_is_told_where_that_is_required(
+    tmp_path: Path,
+) -> None:
+    told: list[bool] = []
+
+    async with world(
+        tmp_path, PIXEL, login=LoginSettings(verification_users=("alice",))
+    ) as w:
+        person = Person(w)
+
+        def ask_code(claimed: control.EnrollClaimed) -> str:
+            told.append(claimed.can_approve)
+            return "000000"
+
+        def call(client: Client) -> control.Done:
+            return client.enroll(
+                on_link=person.on_link, ask_code=ask_code, user="alice"
+            )
+
+        with pytest.raises(PushmfaError):
+            await w.host.ask(call, uid=ROOT)
+        assert told == [False]
+        with pytest.raises(UsageError, match="verify who holds them"):
+            await person.enrolled()
+        assert len(w.host.store.load_devices()) == 1
 
 
 @scene

@@ -8,7 +8,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from pushmfa.terms import Cause, DeviceId, DeviceKind, HostId, Kind, Verdict
+from pushmfa.terms import (
+    Cause,
+    DeviceId,
+    DeviceKind,
+    HostId,
+    Kind,
+    Verdict,
+    Verification,
+)
 from pushmfa.wire import control
 
 PIXEL = control.DeviceInfo(
@@ -19,6 +27,7 @@ PIXEL = control.DeviceInfo(
     last_seen_at=1_760_000_600,
     lost_at=None,
     revoked_at=None,
+    verification=Verification.WEBAUTHN,
 )
 HOST = control.Host(host_id=HostId(bytes(32)), host_name="web1", version="0.1.0")
 NUMBER = control.NumberShown(

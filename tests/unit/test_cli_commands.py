@@ -33,6 +33,7 @@ DEVICE_OBJECT = {
     "last_seen_at": "2025-10-09T09:03:20Z",
     "lost_at": None,
     "revoked_at": None,
+    "verification": "webauthn",
 }
 
 ENROLLED = f"""\
