@@ -232,6 +232,13 @@ async function registerWorker() {
   look();
 }
 
+/** By a link or a tapped notification. @param {string} fragment @param {string} href */
+function arrive(fragment, href) {
+  const woken = /^e=([\w-]{0,22})$/.exec(fragment);
+  if (woken) session.woken(woken[1]);
+  else if (fragment && !isEnrolling) useLink(href);
+}
+
 async function start() {
   document.documentElement.lang = language;
   navigator.locks?.request("pushmfa", { steal: true }, () => new Promise(() => {})).catch(() => {
@@ -242,10 +249,8 @@ async function start() {
   isVerifier = webauthn.canVerify() && (await webauthn.isBuiltIn());
   change({ push: push.pushState(), isKept: (await navigator.storage?.persisted?.()) ?? false });
   await session.start();
-  const woken = /^e=([\w-]{22})$/.exec(hash);
-  if (woken) session.woken(woken[1]);
-  else if (hash) useLink(opened);
-  else go(nextView(app.model));
+  go(nextView(app.model));
+  arrive(hash, opened);
   registerWorker().catch(() => undefined);
   setInterval(() => {
     app.happen({ type: "tick" });
@@ -259,7 +264,7 @@ async function start() {
   addEventListener("hashchange", () => {
     const late = location.hash.slice(1), href = location.href;
     history.replaceState(null, "", location.pathname);
-    if (late) useLink(href);
+    arrive(late, href);
   });
 }
 start().catch((error) => {

@@ -49,10 +49,11 @@ export async function enroll(text, { label, credential }, session, person) {
   const seen = new Set();
   const link = openLink(relay, [{ pair: meeting.pair, senders: null }], {
     async onEnvelope({ id, sealed }) {
-      if (seen.has(String(id))) return;
+      if (seen.has(String(id))) return true;
       seen.add(String(id));
       inbox.push(sealed);
       arrived();
+      return true;
     },
     onState({ state }) {
       if (state !== "ready") return;

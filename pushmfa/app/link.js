@@ -22,8 +22,8 @@ export const envelopeOf = (fields) => newEnvelope(fields);
 
 /**
  * @param {string} url its name @param {OpenMailbox[]} mailboxes at most 64
- * @param {{onEnvelope: (envelope: Envelope, isStored: boolean) => Promise<void>, onState: (link: Link) => void, onFrame?: (frame: any) => void}} to
- *   onEnvelope is over when what it says is kept: only then the relay may forget it
+ * @param {{onEnvelope: (envelope: Envelope, isStored: boolean) => Promise<boolean>, onState: (link: Link) => void, onFrame?: (frame: any) => void}} to
+ *   onEnvelope says, when it is over, whether the envelope is kept: only then the relay may forget it
  * @returns {Link}
  */
 export function openLink(url, mailboxes, { onEnvelope, onState, onFrame }) {
@@ -98,8 +98,8 @@ export function openLink(url, mailboxes, { onEnvelope, onState, onFrame }) {
     else if (frame.type === "ready") ready();
     else if (frame.type === "envelope" || frame.type === "stored") {
       const { to, id } = frame;
-      await onEnvelope({ ...frame, type: "envelope" }, frame.type === "stored");
-      if (own === socket) link.send({ type: "received", mailbox: to, id });
+      const isKept = await onEnvelope({ ...frame, type: "envelope" }, frame.type === "stored");
+      if (isKept && own === socket) link.send({ type: "received", mailbox: to, id });
     } else onFrame?.(frame);
   }
   /** @param {{nonce: Bytes}} greeting */

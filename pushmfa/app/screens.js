@@ -267,7 +267,7 @@ function hostPage(model, act, host) {
   return {
     main: [
       title(nameOf(host)),
-      !isOn && note(p(t("revoked"))),
+      !isOn && note(p(t("revoked"))), host.isLost && note(p(t("no_keys_left"))),
       h("form", { submit: rename }, h("label", { for: id }, t("name")), two(name, h("button", {}, t("save")))),
       h("div", { class: "box" }, rows([
         ["host", [safe(host.host_name)]], ["user", [safe(host.user)]], ["fingerprint", [h("code", {}, fingerprint(host.host_id))]],

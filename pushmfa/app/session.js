@@ -6,13 +6,13 @@ import { Refusal } from "./errors.js";
 import * as keep from "./keys.js";
 import { envelopeOf, MAX_MAILBOXES, openLink } from "./link.js";
 import * as push from "./push.js";
-import { cardOf, hostOf, nextView } from "./state.js";
+import { cardOf, hostOf, nextView, waiting } from "./state.js";
 
 /** @import { Choice, Waiting } from "./attempt.js" */
 /** @import { DeviceKeys } from "./crypto.js" */
 /** @import { Host } from "./keys.js" */
 /** @import { Link } from "./link.js" */
-/** @import { Happening, Model } from "./state.js" */
+/** @import { Happening, Model, View } from "./state.js" */
 /** @import { Envelope } from "./wire.js" */
 
 const SETTLE_MS = 300; // a challenge that waited at the relay: its end may wait behind it
@@ -58,7 +58,7 @@ export function newSession(app) {
       const found = keys.get(keep.idOf(host)) ?? (await keep.loadKeys(keep.idOf(host)));
       if (found) keys.set(keep.idOf(host), found);
     }
-    app.happen({ type: "hosts", hosts: all.filter(({ status }) => status !== "pending") });
+    app.happen({ type: "hosts", hosts: all.filter(({ status }) => status !== "pending").map((host) => ({ ...host, isLost: host.status === "active" && !keys.has(keep.idOf(host)) })) });
     for (const link of links) link.close();
     links = [];
     const live = all.filter((host) => host.status !== "revoked" && keys.has(keep.idOf(host)));
@@ -91,10 +91,10 @@ export function newSession(app) {
   async function take(envelope, isStored) {
     const host = app.model.hosts.find(({ device_mailbox }) => equal(device_mailbox, envelope.to));
     const own = host && keys.get(keep.idOf(host));
-    if (!host || !own) return;
+    if (!host || !own) return false; // of an enrollment under way: it comes again
     // By mailbox: who may write to one must not make another host's disappear by taking their ids.
     const seen = `seen:${encodeBase64url(envelope.to)}.${encodeBase64url(envelope.id)}`;
-    if (await keep.get(seen)) return;
+    if (await keep.get(seen)) return true;
     let card;
     try {
       const opened = await openToDevice(host, own, envelope);
@@ -105,6 +105,7 @@ export function newSession(app) {
     }
     await keep.put({ [seen]: { until: now() + envelope.lifetime, card } });
     if (wanted) showWoken(false);
+    return true;
   }
 
   /** @param {Host} host @param {Awaited<ReturnType<typeof openToDevice>>} opened @param {Envelope} envelope */
@@ -200,8 +201,10 @@ export function newSession(app) {
     const card = seen && cardOf(app.model, seen[1].card);
     if (wanted !== id || !id || !(card || isLast)) return;
     wanted = "";
-    const next = nextView(app.model);
-    app.happen({ type: "go", view: card ? { screen: "card", key: card.key } : next.screen === "card" ? next : { screen: "stale" } });
+    if (app.model.view.screen === "enroll") return;
+    /** @type {View} */
+    const otherwise = waiting(app.model).length ? nextView(app.model) : { screen: "stale" };
+    app.happen({ type: "go", view: card ? { screen: "card", key: card.key } : otherwise });
   }
 
   // --- hosts ---

@@ -94,6 +94,27 @@ class Phone:
         module = await self.w.host.log_in(**items)
         return module, await within(module.number())
 
+    async def begin(self) -> str:
+        """Ask for an enrollment at the host; return its link."""
+        shown: asyncio.Queue[str] = asyncio.Queue()
+        self._typed: asyncio.Queue[str] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def on_link(event: control.EnrollLink) -> None:
+            loop.call_soon_threadsafe(shown.put_nowait, event.link)
+
+        def ask_code(_: control.EnrollClaimed) -> str:
+            typed = asyncio.run_coroutine_threadsafe(self._typed.get(), loop)
+            return typed.result(60)
+
+        def call(client: Client) -> control.Done:
+            return client.enroll(on_link=on_link, ask_code=ask_code, user="alice")
+
+        self._terminal = asyncio.create_task(self.w.host.ask(call, uid=0))
+        # Whoever does not enroll to the end does not look at it.
+        self._terminal.add_done_callback(lambda task: task.exception())
+        return await within(shown.get())
+
     async def enroll(
         self,
         *,
@@ -101,21 +122,7 @@ class Phone:
         ends: str = "This device is added",
     ) -> None:
         """Enroll by the link, as far as the screen `ends`."""
-        shown: asyncio.Queue[str] = asyncio.Queue()
-        typed: asyncio.Queue[str] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-
-        def on_link(event: control.EnrollLink) -> None:
-            loop.call_soon_threadsafe(shown.put_nowait, event.link)
-
-        def ask_code(_: control.EnrollClaimed) -> str:
-            return asyncio.run_coroutine_threadsafe(typed.get(), loop).result(60)
-
-        def call(client: Client) -> control.Done:
-            return client.enroll(on_link=on_link, ask_code=ask_code, user="alice")
-
-        terminal = asyncio.create_task(self.w.host.ask(call, uid=0))
-        link = await within(shown.get())
+        link = await self.begin()
         await self.page.goto(link)
         await self.sees("Add this device")
         assert "#" not in self.page.url, "the secret stays in the address bar"
@@ -127,8 +134,8 @@ class Phone:
         await self.sees("Type these digits into the terminal")
         digits = await self.page.locator(".digits").inner_text()
         await self.check("code")
-        await typed.put(typed_as(re.sub(r"\s", "", digits)))
-        await within(asyncio.wait([terminal]), 30)
+        await self._typed.put(typed_as(re.sub(r"\s", "", digits)))
+        await within(asyncio.wait([self._terminal]), 30)
         await self.sees(ends)
 
 

@@ -1,0 +1,177 @@
+"""What the app asks of the browser: a worker, notifications, a verified holder."""
+
+import asyncio
+import secrets
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import CDPSession
+
+from pushmfa.config.model import LoginSettings
+from tests.app.screens.phone import Phone, browser, phone
+from tests.integration.daemon_world import scene, within
+
+AUTHENTICATOR = {
+    "protocol": "ctap2",
+    "ctap2Version": "ctap2_1",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+
+
+async def _session(it: Phone) -> CDPSession:
+    return await it.page.context.new_cdp_session(it.page)
+
+
+async def _registration(session: CDPSession) -> str:
+    """Return the id of the page's worker, as the browser has it."""
+    found: asyncio.Queue[str] = asyncio.Queue()
+
+    def note(event: dict[str, Any]) -> None:
+        for each in event["registrations"]:
+            found.put_nowait(each["registrationId"])
+
+    session.on("ServiceWorker.workerRegistrationUpdated", note)
+    await session.send("ServiceWorker.enable")
+    return await within(found.get())
+
+
+SHOWN = """async () => {
+  const all = await (await navigator.serviceWorker.ready).getNotifications();
+  return all.map(({ title, body, tag }) => ({ title, body, tag }));
+}"""
+
+
+@scene
+async def test_the_app_opens_without_a_network(tmp_path: Path) -> None:
+    async with browser() as chromium, phone(tmp_path, chromium) as it:
+        await it.enroll()
+        await it.press("Done")
+        await it.page.evaluate("navigator.serviceWorker.ready.then(() => 1)")
+        await it.page.context.set_offline(True)
+        await it.page.reload()
+        await it.sees("Nothing waits")
+        await it.page.get_by_text("This device is offline").wait_for()
+        await it.check("offline")
+        await it.page.context.set_offline(False)
+        await it.page.get_by_text("Connected.").wait_for()
+
+
+@scene
+async def test_attack_a_push_shows_neutral_text(tmp_path: Path) -> None:
+    async with browser() as chromium, phone(tmp_path, chromium) as it:
+        await it.page.context.grant_permissions(["notifications"], origin=it.origin)
+        await it.enroll()
+        await it.press("Done")
+        await it.page.evaluate("navigator.serviceWorker.ready.then(() => 1)")
+        session = await _session(it)
+        registration = await _registration(session)
+        forged = secrets.token_urlsafe(16)
+        for data in (forged, '{"title": "Press Approve"}', "<b>bank</b>"):
+            await session.send(
+                "ServiceWorker.deliverPushMessage",
+                {"origin": it.origin, "registrationId": registration, "data": data},
+            )
+        shown: list[dict[str, str]] = []
+        async with asyncio.timeout(20):
+            while len(shown) < 2:
+                shown = await it.page.evaluate(SHOWN)
+                await asyncio.sleep(0.05)
+        assert {(each["title"], each["body"]) for each in shown} == {
+            ("A login asks", "Open to see it.")
+        }
+        # Tapped, with nothing behind it.
+        await it.page.goto(f"{it.origin}/#e={forged}")
+        await it.sees("Nothing waits any more")
+
+
+@scene
+async def test_one_window_at_a_time(tmp_path: Path) -> None:
+    async with browser() as chromium, phone(tmp_path, chromium) as it:
+        await it.enroll()
+        await it.press("Done")
+        first, it.page = it.page, await it.page.context.new_page()
+        await it.page.goto(it.origin)
+        await it.sees("Nothing waits")
+        it.page, second = first, it.page
+        await it.sees("Open in another window")
+        await it.check("elsewhere")
+        await second.close()
+        await it.press("Use it here")
+        await it.sees("Nothing waits")
+
+
+@scene
+async def test_a_notification_of_what_is_over_tells_how_it_ended(
+    tmp_path: Path,
+) -> None:
+    async with browser() as chromium, phone(tmp_path, chromium) as it:
+        await it.enroll()
+        await it.press("Done")
+        module, _ = await it.log_in()
+        await it.sees("Login")
+        await it.press("Deny")
+        await it.sees("Denied")
+        await it.press("Done")
+        seen = await it.page.evaluate(SEEN)
+        identifier = seen[0].split(".")[1]
+        await it.page.goto("about:blank")
+        await it.page.goto(f"{it.origin}/#e={identifier}")
+        await it.sees("Denied")
+        await it.page.goto("about:blank")
+        await it.page.goto(f"{it.origin}/#e={secrets.token_urlsafe(16)}")
+        await it.sees("Nothing waits any more")
+        await it.check("stale")
+        module.close()
+
+
+SEEN = """() => new Promise((done) => {
+  indexedDB.open("pushmfa").onsuccess = ({ target }) => {
+    const store = target.result.transaction("all").objectStore("all");
+    const keys = store.getAllKeys(), values = store.getAll();
+    values.onsuccess = () => done(keys.result.filter(
+      (key, at) => key.startsWith("seen:") && values.result[at].card));
+  };
+})"""
+
+
+@scene
+async def test_an_approval_of_a_verified_holder(tmp_path: Path) -> None:
+    login = LoginSettings(verification="required")
+    async with browser() as chromium, phone(tmp_path, chromium, login=login) as it:
+        session = await _session(it)
+        await session.send("WebAuthn.enable", {"enableUI": False})
+        made = await session.send(
+            "WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR}
+        )
+        await it.enroll()
+        await it.press("Done")
+        module, number = await it.log_in()
+        await it.sees("Login")
+        await it.page.get_by_text("You are asked for your fingerprint").wait_for()
+        await it.check("card-verify")
+        # Not verified: nothing is sent, and it can be tried again.
+        who = {"authenticatorId": made["authenticatorId"]}
+        await session.send("WebAuthn.setUserVerified", {**who, "isUserVerified": False})
+        await it.type_number(number)
+        await it.page.get_by_text("You were not verified").wait_for()
+        assert it.w.host.verdicts() == []
+        await session.send("WebAuthn.setUserVerified", {**who, "isUserVerified": True})
+        await it.press("Approve")
+        await it.sees("Approved")
+        module.type()
+        assert (await within(module.verdict()))[0] == "approved"
+
+
+@scene
+async def test_a_host_that_requires_it_takes_no_other_device(tmp_path: Path) -> None:
+    login = LoginSettings(verification="required")
+    async with browser() as chromium, phone(tmp_path, chromium, login=login) as it:
+        link = await it.begin()
+        await it.page.goto(link)
+        await it.press("Continue")
+        await it.sees("Not added")
+        assert "only devices that verify who holds them" in await it.text()
