@@ -21,7 +21,7 @@
     envelopes to one host, an address     200, then 50/s     refused, too_many
     changed allow lists, an address       256, then 2/s      close 4429
     connections to the app, an address    64                 closed
-    connections to the app, of all        512                closed (fixed)
+    connections to the app, of all        512                idlest closed (fixed)
     requests for the app, an address      600, then 20/s     HTTP 429
     changed push subscriptions, address   128, then 1/s      close 4429
     test pushes, an address               6, then 0.1/s      wakeup-result, failed

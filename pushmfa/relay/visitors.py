@@ -18,12 +18,17 @@ class Visitors:
         """How many are open."""
         return self._open.total()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for another one."""
+        return self.connections >= WEB_CONNECTIONS
+
     def begin(self, address: str, *, is_proxy: bool) -> bool:
         """Count a connection of address; False: one too many, and not counted.
 
         All clients of a proxy come from its one address: only the bound of all holds.
         """
-        if self.connections >= WEB_CONNECTIONS:
+        if self.is_full:
             return False
         if self._open[address] >= self._most and not is_proxy:
             return False

@@ -32,6 +32,8 @@ PATIENCE: Final = 15.0
 """Seconds from the connection, or the last answer, to the end of a request's head."""
 ANSWER_TIMEOUT: Final = 30.0
 """Seconds that a client may take to read an answer."""
+HESITATION: Final = 1.0
+"""Seconds before a request beyond the limits is refused."""
 OLD: Final = 60.0
 """Seconds after which a connection is closed with its next answer."""
 LIFETIME: Final = OLD + ANSWER_TIMEOUT + PATIENCE
@@ -100,9 +102,30 @@ class _Factory(web.Server):
             lingering_time=0,
         )
 
+    def make_room(self) -> None:
+        """Cut off who has waited longest without asking for anything."""
+        # Attack: connections from many addresses that ask nothing, as many as may be.
+        waiting = [one for one in self.clients if one.waiting_since is not None]
+        if waiting:
+            min(waiting, key=lambda one: one.waiting_since or 0.0).cut_off()
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         client = cast(_Client, request.protocol)
-        response = _response(self._answer(client, request))
+        client.waiting_since = None
+        try:
+            return await self._respond(client, request)
+        finally:
+            client.waiting_since = self.clock()
+
+    async def _respond(
+        self, client: "_Client", request: web.BaseRequest
+    ) -> web.StreamResponse:
+        answer = self._answer(client, request)
+        response = _response(answer)
+        if answer.status is HTTPStatus.TOO_MANY_REQUESTS:
+            # Attack: requests without end on one connection. To refuse costs, too;
+            # the next one is not even read before this one is answered.
+            await asyncio.sleep(HESITATION)
         if request.body_exists or client.is_old:
             response.force_close()
         try:
@@ -144,6 +167,7 @@ class _Client(web.RequestHandler):
         self._is_counted = False
         self._was_closing = False
         self._since = factory.clock()
+        self.waiting_since: float | None = self._since
         self._address = UNKNOWN
         self.host = ""
 
@@ -159,6 +183,8 @@ class _Client(web.RequestHandler):
         self.host = str(name[0]) if name else ""
         self._address = client_address(self.host, (), ())
         is_proxy = is_trusted(self.host, self._factory.trusted_proxies)
+        if self._factory.visitors.is_full:
+            self._factory.make_room()
         self._is_counted = self._factory.visitors.begin(
             self._address, is_proxy=is_proxy
         )
@@ -169,6 +195,9 @@ class _Client(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
+        self._forget()
+
+    def _forget(self) -> None:
         self._factory.clients.discard(self)
         if self._is_counted:
             self._factory.visitors.end(self._address)
@@ -176,6 +205,7 @@ class _Client(web.RequestHandler):
 
     def cut_off(self) -> None:
         """End the connection at once, and forget what it has not read."""
+        self._forget()
         if self._wire is not None:
             self._wire.abort()
 
