@@ -123,7 +123,9 @@ class Registry:
         detail = f"{device.label} -> {label}"
         event = _event(device, "renamed", actor_uid, int(now.wall), detail)
         self._store.set_device_label(label, event, audit)
-        return self._replace(replace(device, label=label))
+        # As it is now: what the caller holds may be from before a login, whose count
+        # would be forgotten (attack: a copy of the authenticator signs after that).
+        return self._replace(replace(self._devices[device.device_id], label=label))
 
     def note_answer(self, device: Device, counter: int, now: Moment) -> None:
         """Note when device last answered; `write_seen` brings it to the disk."""
@@ -160,7 +162,7 @@ class Registry:
         at = int(now.wall)
         # In memory first: what is revoked is refused from this moment on, even if
         # the disk is full; the caller hears of the disk by StoreError.
-        ended = self._replace(_ended(device, column, at))
+        ended = self._replace(_ended(self._devices[device.device_id], column, at))
         self.on_change()
         row = _event(device, event, actor_uid, at)
         try:

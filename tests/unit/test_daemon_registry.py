@@ -132,6 +132,21 @@ def test_a_counter_counts_at_once_and_is_written_with_its_attempt(
     assert again.credential == msgspec.structs.replace(CREDENTIAL, counter=7)
 
 
+def test_attack_a_new_name_makes_an_authenticator_count_anew(store: HostStore) -> None:
+    registry = Registry(store)
+    mine = replace(device(), credential=CREDENTIAL)
+    registry.add(mine, 0)
+    registry.note_counter(mine, 7)
+    # Whoever renames, or reports it lost, looked it up before that login.
+    renamed = registry.rename(mine, "Mine", 0, NOW)
+    lost = registry.report_lost(mine, 0, NOW)
+    for now in (renamed, lost, registry.by_id(mine.device_id)):
+        assert now is not None
+        assert now.credential is not None
+        assert now.credential.counter == 7
+    assert lost.label == "Mine"
+
+
 def test_a_device_without_a_credential_counts_nothing(store: HostStore) -> None:
     registry = Registry(store)
     registry.add(device(), 0)
