@@ -39,11 +39,11 @@ POLICY: Final = (
 """CSP 3 and Trusted Types; the policy sw is for the registration of the worker."""
 
 _OWN: Final = (
-    "camera", "clipboard-read", "clipboard-write", "publickey-credentials-create",
+    "camera", "clipboard-write", "publickey-credentials-create",
     "publickey-credentials-get",
 )  # fmt: skip
 _NOBODYS: Final = (
-    "accelerometer", "autoplay", "bluetooth", "display-capture",
+    "accelerometer", "autoplay", "clipboard-read", "display-capture",
     "encrypted-media", "fullscreen", "gamepad", "geolocation", "gyroscope", "hid",
     "idle-detection", "local-fonts", "magnetometer", "microphone", "midi", "payment",
     "picture-in-picture", "screen-wake-lock", "serial", "storage-access", "sync-xhr",

@@ -23,10 +23,9 @@ pytestmark = pytest.mark.integration
 
 LINKS = "wss://relay.example/v1/link wss://second.example/v1/link"
 PERMISSIONS = (
-    "camera=(self), clipboard-read=(self), clipboard-write=(self), "
-    "publickey-credentials-create=(self), publickey-credentials-get=(self), "
-    "accelerometer=(), autoplay=(), bluetooth=(), "
-    "display-capture=(), encrypted-media=(), fullscreen=(), "
+    "camera=(self), clipboard-write=(self), publickey-credentials-create=(self), "
+    "publickey-credentials-get=(self), accelerometer=(), autoplay=(), "
+    "clipboard-read=(), display-capture=(), encrypted-media=(), fullscreen=(), "
     "gamepad=(), geolocation=(), gyroscope=(), hid=(), idle-detection=(), "
     "local-fonts=(), magnetometer=(), microphone=(), midi=(), payment=(), "
     "picture-in-picture=(), screen-wake-lock=(), serial=(), storage-access=(), "
