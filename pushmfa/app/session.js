@@ -38,6 +38,14 @@ export function newSession(app) {
     await keep.put({ cards: app.model.cards });
   }
 
+  /** Of an enrollment, on the disk and here. @param {string} id @param {(old: Host) => Host} to */
+  async function update(id, to) {
+    const changed = /** @type {Host | undefined} */ (await keep.change(`host:${id}`, to));
+    const hosts = app.model.hosts.map((host) => (changed && keep.idOf(host) === id ? { ...host, ...changed } : host));
+    app.happen({ type: "hosts", hosts });
+    return changed;
+  }
+
   async function start() {
     const hosts = (await keep.entries("host:")).map(([, host]) => /** @type {Host} */ (host));
     for (const host of hosts.filter(({ status, enrolled_at }) => status === "pending" && enrolled_at < now() - LEFTOVER)) {
@@ -111,13 +119,13 @@ export function newSession(app) {
   /** @param {Host} host @param {Awaited<ReturnType<typeof openToDevice>>} opened @param {Envelope} envelope */
   async function accept(host, { statement, raw }, envelope) {
     const id = keep.idOf(host);
-    await keep.change(`host:${id}`, (old) => ({ ...old, last_seen: now() }));
+    await update(id, (old) => ({ ...old, last_seen: Math.floor(now()) }));
     if (statement.type === "challenge") {
       const before = app.model.cards;
       await happenAndKeep({ type: "asked", asked: { statement, raw }, lifetime: envelope.lifetime });
       const card = app.model.cards.at(-1);
       if (before === app.model.cards || card?.state !== "waiting") return undefined;
-      await keep.change(`host:${id}`, (old) => ({ ...old, epoch: Math.max(old.epoch, statement.epoch) }));
+      await update(id, (old) => ({ ...old, epoch: Math.max(old.epoch, statement.epoch) }));
       app.details(card, envelope);
       return card.key;
     }
@@ -149,14 +157,16 @@ export function newSession(app) {
     const must = choice.decision === "approval" && card.statement.verification === "required";
     const assert = must && host.credential ? assertWith(host.credential) : undefined;
     // On the disk before it is used.
-    const { counter, epoch } = await keep.change(`host:${keep.idOf(host)}`, (old) => ({ ...old, counter: old.counter + 1 }));
+    const counted = await keep.change(`host:${keep.idOf(host)}`, (old) => ({ ...old, counter: old.counter + 1 }));
+    if (!counted) throw new Refusal("not_verified", "revoked");
+    const { counter, epoch } = counted;
     const about = { counter, device_time: Math.floor(now()) };
     const sealed = await makeAnswer({ ...host, epoch }, own, card, choice, about, assert);
     const lifetime = secondsLeft(card, now()), current = cardOf(app.model, card.key);
     if (lifetime < 1 || current?.state !== "waiting") return false; // over while a finger was looked for
     const envelope = envelopeOf({ from: host.device_mailbox, to: host.mailbox, lifetime, sealed });
     await happenAndKeep({ type: "answered", card: current, choice, envelope });
-    app.happen({ type: "hosts", hosts: app.model.hosts.map((each) => (each === host ? { ...host, counter } : each)) });
+    app.happen({ type: "hosts", hosts: app.model.hosts.map((each) => (keep.idOf(each) === keep.idOf(host) ? { ...each, counter } : each)) });
     return linksOf(host).map((link) => link.send(envelope)).includes(true);
   }
 

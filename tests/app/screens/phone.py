@@ -29,6 +29,13 @@ document.addEventListener("securitypolicyviolation", (event) =>
   window.__reports.push(`${event.violatedDirective} ${event.blockedURI}`));
 """
 
+TOO_SMALL = """
+[...document.querySelectorAll("button, summary, label.check, input.number")]
+  .filter((node) => node.getClientRects().length)
+  .filter((node) => node.getBoundingClientRect().height < 44)
+  .map((node) => node.textContent)"""
+"""What a thumb would miss."""
+
 
 class Phone:
     """One page of the app, and what a person does on it."""
@@ -75,12 +82,16 @@ class Phone:
         ]
         assert problems == [], problems
         assert await self.page.evaluate("window.__reports") == []
+        too_small = await self.page.evaluate(TOO_SMALL)
+        assert too_small == [], too_small
         assert self.errors == [], self.errors
 
     async def _shoot(self, folder: Path, name: str) -> None:
         usual = self.page.viewport_size
         for width, height in SIZES:
             await self.page.set_viewport_size({"width": width, "height": height})
+            wide = await self.page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{name}: {wide} pixels wide"
             await self.page.emulate_media(color_scheme="light")
             await self.page.screenshot(path=folder / f"{name}-{width}-light.png")
             await self.page.emulate_media(color_scheme="dark")

@@ -7,6 +7,7 @@ from typing import Any
 
 from playwright.async_api import CDPSession
 
+from pushmfa.client import Client
 from pushmfa.config.model import LoginSettings
 from tests.app.screens.phone import Phone, browser, phone
 from tests.integration.daemon_world import scene, within
@@ -175,3 +176,54 @@ async def test_a_host_that_requires_it_takes_no_other_device(tmp_path: Path) -> 
         await it.press("Continue")
         await it.sees("Not added")
         assert "only devices that verify who holds them" in await it.text()
+
+
+PUSH_SERVICE = """
+PushManager.prototype.getSubscription = async () => null;
+PushManager.prototype.subscribe = async ({ applicationServerKey, userVisibleOnly }) => {
+  if (!userVisibleOnly || applicationServerKey.length !== 65) throw new TypeError();
+  const pair = await crypto.subtle.generateKey(
+    { name: "ECDH", namedCurve: "P-256" }, false, ["deriveBits"]);
+  const p256dh = await crypto.subtle.exportKey("raw", pair.publicKey);
+  const keys = { p256dh, auth: new Uint8Array(16).buffer };
+  const endpoint = "https://push.invalid/one";
+  return { endpoint, getKey: (name) => keys[name], options: {} };
+};
+"""
+
+
+@scene
+async def test_the_relay_learns_where_to_push(tmp_path: Path) -> None:
+    async with browser() as chromium, phone(tmp_path, chromium) as it:
+        await it.page.context.add_init_script(PUSH_SERVICE)
+        await it.enroll()
+        await it.press("Done")
+        await it.page.context.grant_permissions(["notifications"], origin=it.origin)
+        await it.press("Turn on notifications")
+        await it.press("Hosts")
+        await it.page.get_by_role("button", name="web1").click()
+        await it.page.get_by_text("Notifications are set up.").wait_for()
+        await it.press("Send me a test")
+        # Its push service has a name that is none.
+        await it.page.get_by_text("cannot be reached from the relay").wait_for()
+        await it.check("push-test")
+
+
+def _revoke(client: Client) -> None:
+    client.revoke_device("Linux", user="alice")
+
+
+@scene
+async def test_a_device_that_is_revoked_says_so(tmp_path: Path) -> None:
+    async with browser() as chromium, phone(tmp_path, chromium) as it:
+        await it.enroll()
+        await it.press("Done")
+        module, _ = await it.log_in()
+        await it.sees("Login")
+        await it.w.host.ask(_revoke, uid=0)
+        await it.sees("Nothing waits")
+        await it.press("Hosts")
+        await it.page.get_by_role("button", name="web1").click()
+        await it.page.get_by_text("Revoked by the host").wait_for()
+        await it.check("revoked")
+        module.close()
