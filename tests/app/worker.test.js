@@ -13,6 +13,13 @@ test("the worker keeps every file, and none that is not there", () => {
   assert.deepEqual(listed.sort(), expected.sort());
 });
 
+test("the page asks for all modules at once, not one after another", () => {
+  const html = readFileSync(served.find((path) => basename(path) === "index.html"), "utf8");
+  const asked = [...html.matchAll(/<link rel="modulepreload" href="([^"]+)">/g)].map(([, name]) => name);
+  const modules = served.map((path) => basename(path)).filter((name) => name.endsWith(".js") && name !== "sw.js" && name !== "app.js");
+  assert.deepEqual(asked.sort(), modules.sort());
+});
+
 test("the version of the worker is that of the files (else: node tests/app/version.js)", () => {
   assert.equal(versionIn(text), versionOf());
 });

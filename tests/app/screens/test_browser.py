@@ -40,6 +40,16 @@ async def _registration(session: CDPSession) -> str:
     return await within(found.get())
 
 
+async def _is_installable(it: Phone) -> None:
+    session = await _session(it)
+    found = await session.send("Page.getInstallabilityErrors")
+    errors = [each["errorId"] for each in found["installabilityErrors"]]
+    # The page of a test is in a context like a private window.
+    assert set(errors) <= {"in-incognito"}, errors
+    manifest = await session.send("Page.getAppManifest")
+    assert manifest["errors"] == [], manifest["errors"]
+
+
 SHOWN = """async () => {
   const all = await (await navigator.serviceWorker.ready).getNotifications();
   return all.map(({ title, body, tag }) => ({ title, body, tag }));
@@ -94,6 +104,7 @@ async def test_one_window_at_a_time(tmp_path: Path) -> None:
     async with browser() as chromium, phone(tmp_path, chromium) as it:
         await it.enroll()
         await it.press("Done")
+        await _is_installable(it)
         first, it.page = it.page, await it.page.context.new_page()
         await it.page.goto(it.origin)
         await it.sees("Nothing waits")
