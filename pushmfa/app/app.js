@@ -178,8 +178,8 @@ const act = {
     try {
       await session.answer(card, choice);
     } catch (error) {
-      const isVerifier = error instanceof DOMException && error.name !== "QuotaExceededError";
-      problem(isVerifier ? t("verify_failed") : t("failed", { error: error instanceof Error ? error.name : "" }));
+      const isUnverified = error instanceof DOMException && error.name !== "QuotaExceededError";
+      problem(isUnverified ? t("verify_failed") : t("failed", { error: error instanceof Error ? error.name : "" }));
     } finally {
       for (const each of buttons) each.disabled = false;
     }
@@ -189,7 +189,8 @@ const act = {
   scan,
   copy: (/** @type {string} */ link) => navigator.clipboard.writeText(link).then(() => (live.textContent = t("copied"))),
   about: (/** @type {string} */ link) => at({ at: "about", link }),
-  canVerify: () => isVerifier,
+  canVerify: webauthn.canVerify, // also by a security key, which may not be plugged in yet
+  isBuiltIn: () => isVerifier,
   enroll: runEnrollment,
   trust: () => trusted(),
   cancel() {
@@ -246,7 +247,7 @@ async function start() {
     session.stop();
     go({ screen: "elsewhere" });
   });
-  isVerifier = webauthn.canVerify() && (await webauthn.isBuiltIn());
+  isVerifier = await webauthn.isBuiltIn();
   change({ push: push.pushState(), isKept: (await navigator.storage?.persisted?.()) ?? false });
   await session.start();
   go(nextView(app.model));

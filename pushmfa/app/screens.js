@@ -308,7 +308,7 @@ function enroll(step, act) {
       };
     case "about": {
       const label = h("input", { id: "label", maxlength: 64, value: /Android|iPhone|iPad|Mac|Windows|Linux/.exec(navigator.userAgent)?.[0] ?? "app", autocomplete: "off" });
-      const verify = h("input", { type: "checkbox", checked: act.canVerify(), id: "verify" });
+      const verify = h("input", { type: "checkbox", checked: act.isBuiltIn(), id: "verify" });
       const go = (/** @type {Event} */ event) => (event.preventDefault(), act.enroll(step.link, label.value.trim() || "app", verify.checked));
       return {
         main: [

@@ -167,7 +167,9 @@ export function newSession(app) {
     const envelope = envelopeOf({ from: host.device_mailbox, to: host.mailbox, lifetime, sealed });
     await happenAndKeep({ type: "answered", card: current, choice, envelope });
     app.happen({ type: "hosts", hosts: app.model.hosts.map((each) => (keep.idOf(each) === keep.idOf(host) ? { ...each, counter } : each)) });
-    return linksOf(host).map((link) => link.send(envelope)).includes(true);
+    const isSent = linksOf(host).map((link) => link.send(envelope)).includes(true);
+    if (!isSent) dialNow(); // somebody waits for it
+    return isSent;
   }
 
   // --- wake-ups ---
