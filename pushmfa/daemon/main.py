@@ -118,14 +118,16 @@ class Daemon:
         self._clock = clock
         self.is_relay_ready = asyncio.Event()
         """Set while at least one relay takes envelopes."""
-        self._lost_at = -LATELY_SECONDS
-        """When the last link was lost (loop time)."""
+        self._lost_at = 0.0
+        """When the last link was lost, or this daemon was started (loop time)."""
 
     async def serve(self, stop: asyncio.Event) -> None:
         """Serve until stop is set or the state is in lasting trouble.
 
         Raise what ended the link if that came first.
         """
+        # Where both are started at once, by a boot or a crash, the relay may be later.
+        self._lost_at = asyncio.get_running_loop().time()
         self._build()
         self._tend()
         # What an earlier state could not take is on this one's disk before any login.
