@@ -10,7 +10,7 @@ APT := $(APT_BUILD) bash ca-certificates clang git groff-base libclang-rt-dev \
        util-linux valgrind
 BENCH_APT := libpam-duo
 PROXIES := caddy nginx
-BROWSER_APT := chromium firefox-esr webkit2gtk-driver xvfb
+BROWSER_APT := chromium dbus-daemon firefox-esr webkit2gtk-driver xvfb
 BIN := .venv/bin
 MODULE := build/pam_pushmfa.so
 SOURCES := pushmfa tests hatch_build.py
@@ -111,7 +111,7 @@ models-check: install-needs
 flood: install-needs module
 	$(SUDO) env PUSHMFA_FLOOD=full $(BIN)/pytest -q -s tests/e2e/test_floods.py
 
-e2e: install-needs build
+e2e: install-needs build build/.apt-browsers tests/app/node_modules/.installed
 	$(SUDO) $(BIN)/pytest -q -n 3 --dist loadfile tests/e2e
 
 # pushmfa(1), from the commands themselves; the configuration: docs/configuration.md.

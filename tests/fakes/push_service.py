@@ -8,13 +8,8 @@ It runs in threads of its own: a relay that waits for it would stand still.
 """
 
 import asyncio
-import base64
-import datetime
 import http.server
-import json
-import re
 import secrets
-import socket
 import ssl
 import threading
 import time
@@ -26,25 +21,15 @@ from pathlib import Path
 from typing import Any, Self
 
 import http_ece  # type: ignore[import-untyped]  # has no types
-import py_vapid  # type: ignore[import-untyped]  # has no types
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pushmfa.relay.push_client import Reach
 from pushmfa.wire.link import PushAuth, PushPoint, PushSubscription
+from tests.fakes.push_rules import unb64, verify_push
+from tests.fakes.tls_server import TlsHandler, TlsServer, make_certificate
 
 HOSTS = ("push.example", "other.example", "slow.example")
-VAPID = re.compile(r"vapid t=([\w-]+\.[\w-]+\.[\w-]+),k=([\w-]+)", re.ASCII)
-TOPIC = re.compile(r"[\w-]{1,32}", re.ASCII)
-DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -92,7 +77,7 @@ class FakePushService:
         """What a host answers to everything."""
         self._subscribers: dict[str, Subscriber] = {}
         self._ending = threading.Event()
-        authority = make_certificate(folder)
+        authority = make_certificate(folder, *HOSTS)
         self._client_tls = ssl.create_default_context(cafile=str(authority))
         self._server = _Server(self, authority)
         self._thread = threading.Thread(
@@ -111,7 +96,7 @@ class FakePushService:
     @property
     def port(self) -> int:
         """The port on 127.0.0.1."""
-        return int(self._server.server_address[1])
+        return self._server.port
 
     @property
     def reach(self) -> Reach:
@@ -182,21 +167,7 @@ class FakePushService:
 
     def _verify(self, request: "_Request", body: bytes, host: str, token: str) -> str:
         headers, subscriber = request.headers, self._subscribers[token]
-        authorization = headers["Authorization"]
-        match = VAPID.fullmatch(authorization)
-        assert match, "no VAPID"
-        assert py_vapid.Vapid02.verify(authorization), "a wrong signature"
-        assert unb64(match[2]) == subscriber.server_key, "another key"
-        header, claims, _ = (part for part in match[1].split("."))
-        assert json.loads(unb64(header)) == {"typ": "JWT", "alg": "ES256"}
-        said = json.loads(unb64(claims))
-        assert said["aud"] == f"https://{host}", "another audience"
-        assert time.time() < said["exp"] <= time.time() + DAY, "a wrong expiry"
-        assert said["sub"].startswith(("mailto:", "https:")), "no contact"
-        assert 0 < int(headers["TTL"]) <= 2_419_200
-        assert headers["Urgency"] == "high"
-        assert headers["Content-Encoding"] == "aes128gcm"
-        assert len(body) <= 4096
+        verify_push(headers, body, host=host, server_key=subscriber.server_key)
         opened = http_ece.decrypt(
             body,
             private_key=subscriber.key,
@@ -206,18 +177,12 @@ class FakePushService:
         content: str = opened.decode("utf-8")
         assert len(unb64(content)) == 16
         assert headers["Topic"] == content
-        assert TOPIC.fullmatch(content)
-        assert "Cookie" not in headers
         return content
 
 
-class _Request(http.server.BaseHTTPRequestHandler):
+class _Request(TlsHandler, http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: "_Server"
-
-    def setup(self) -> None:
-        self.request.do_handshake()
-        super().setup()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -250,52 +215,7 @@ class _Request(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
+class _Server(TlsServer):
     def __init__(self, service: FakePushService, certificate: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Request)
+        super().__init__(_Request, certificate)
         self.service = service
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._tls.load_cert_chain(certificate)
-
-    def get_request(self) -> tuple[socket.socket, Any]:
-        plain, address = super().get_request()
-        # The handshake is in the thread of the request: here it would stop the others.
-        wrapped = self._tls.wrap_socket(
-            plain, server_side=True, do_handshake_on_connect=False
-        )
-        return wrapped, address
-
-    def handle_error(self, *_: object) -> None:
-        """Say nothing: some clients here go away in the middle."""
-
-
-def unb64(text: str) -> bytes:
-    """Return the bytes of unpadded base64url."""
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def make_certificate(folder: Path, *hosts: str) -> Path:
-    """Return a file with a key and its own certificate for hosts, else for HOSTS."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a push service")])
-    now = datetime.datetime.now(datetime.UTC)
-    names = [x509.DNSName(host) for host in hosts or HOSTS]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, SHA256())
-    )
-    path = folder / f"push-service-{secrets.token_hex(4)}.pem"
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(private + certificate.public_bytes(Encoding.PEM))
-    return path

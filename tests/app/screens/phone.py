@@ -37,13 +37,11 @@ TOO_SMALL = """
 """What a thumb would miss."""
 
 
-class Phone:
+class AppPage:
     """One page of the app, and what a person does on it."""
 
-    def __init__(self, page: Page, w: World, origin: str) -> None:
+    def __init__(self, page: Page) -> None:
         self.page = page
-        self.w = w
-        self.origin = origin
         self.errors: list[str] = []
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
@@ -65,6 +63,20 @@ class Phone:
     async def text(self) -> str:
         """Return all that is to be read."""
         return await self.page.inner_text("#app")
+
+    async def confirm_trust(self) -> str:
+        """Go through an enrollment by a link; return the digits for the terminal."""
+        await self.sees("Add this device")
+        assert "#" not in self.page.url, "the secret stays in the address bar"
+        await self.check("about")
+        await self.press("Continue")
+        await self.sees("Is this your host?")
+        await self.check("trust")
+        await self.press("Yes, go on")
+        await self.sees("Type these digits into the terminal")
+        digits = await self.page.locator(".digits").inner_text()
+        await self.check("code")
+        return re.sub(r"\s", "", digits)
 
     async def check(self, name: str = "") -> None:
         """Fail if axe finds something, or the policy reported something.
@@ -99,6 +111,15 @@ class Phone:
         await self.page.emulate_media(color_scheme=None)
         if usual:
             await self.page.set_viewport_size(usual)
+
+
+class Phone(AppPage):
+    """A page of the app, and the host whose device it is."""
+
+    def __init__(self, page: Page, w: World, origin: str) -> None:
+        super().__init__(page)
+        self.w = w
+        self.origin = origin
 
     async def log_in(self, **items: str | bytes | int | None) -> tuple[Module, str]:
         """Start a login; return it, and the number that its terminal shows."""
@@ -135,17 +156,8 @@ class Phone:
         """Enroll by the link, as far as the screen `ends`."""
         link = await self.begin()
         await self.page.goto(link)
-        await self.sees("Add this device")
-        assert "#" not in self.page.url, "the secret stays in the address bar"
-        await self.check("about")
-        await self.press("Continue")
-        await self.sees("Is this your host?")
-        await self.check("trust")
-        await self.press("Yes, go on")
-        await self.sees("Type these digits into the terminal")
-        digits = await self.page.locator(".digits").inner_text()
-        await self.check("code")
-        await self._typed.put(typed_as(re.sub(r"\s", "", digits)))
+        digits = await self.confirm_trust()
+        await self._typed.put(typed_as(digits))
         await within(asyncio.wait([self._terminal]), 30)
         await self.sees(ends)
 
