@@ -18,7 +18,7 @@ JOBS ?= auto
 
 .PHONY: build dist demo test check format lint types imports c-check vectors vectors-check \
         unit app-tests app-browsers app-screens integration e2e kill-matrix faults models models-check flood pam-tests \
-        bench bench-timeline bench-programs bench-startup docs module install uninstall by-root install-needs \
+        bench bench-timeline bench-programs bench-startup bench-app docs module install uninstall by-root install-needs \
         lock clean
 
 # The whole system in a sandbox: try it, or DEMO=auto and watch it play by itself.
@@ -122,6 +122,10 @@ build/man/pushmfa.1: install-needs $(wildcard pushmfa/cli/*.py)
 	$(BIN)/python -m pushmfa.cli.manual > $@.new && mv $@.new $@
 
 # How long commands take to start, beside python3 -c 'import click'.
+# How long the phone app takes to start: TLS, no cache, a page four times slower.
+bench-app: install-needs build/.apt
+	$(BIN)/python -m tests.bench.app_start
+
 bench-startup: install-needs
 	$(BIN)/python -m tests.bench.startup
 

@@ -1,17 +1,17 @@
 // The start of the app: the model, its session, and what the buttons do.
 import { encodeBase64url } from "./bytes.js";
-import { enroll } from "./enroll-flow.js";
 import { Refusal } from "./errors.js";
 import * as keep from "./keys.js";
+import { now } from "./keys.js";
 import { parseLink } from "./link-text.js";
 import * as push from "./push.js";
 import { fingerprint, gist, h, keyOf, screenOf } from "./screens.js";
-import { newSession, now } from "./session.js";
 import { nextView, START, step, waiting } from "./state.js";
 import { language, t } from "./texts.js";
 import * as webauthn from "./webauthn.js";
 
 /** @import { Host, Note } from "./keys.js" */
+/** @import { Session } from "./session.js" */
 /** @import { Happening, Step, View } from "./state.js" */
 
 // First of all: the secret of a link leaves the address bar and the history.
@@ -32,13 +32,22 @@ const app = {
     for (const card of news) live.textContent = `${t("note_title")}: ${gist(app.model, card)}`;
     render();
   },
-  /** @param {import("./attempt.js").Waiting} card @param {import("./wire.js").Envelope} envelope */
+  /** @param {import("./cards.js").Waiting} card @param {import("./wire.js").Envelope} envelope */
   details(card, envelope) {
     if (!app.model.details) return;
     push.showDetails(encodeBase64url(envelope.id), t(`k_${card.statement.kind}`), gist(app.model, card)).catch(() => undefined);
   },
 };
-const session = newSession(app);
+/** @type {Promise<{session: Session, enroll: typeof import("./enroll-flow.js").enroll}> | undefined} */
+let loaded;
+/** The core: half of the files, and the first screen of a new device needs none of them. */
+const core = () =>
+  (loaded ??= Promise.all([import("./session.js"), import("./enroll-flow.js")]).then(
+    ([{ newSession }, { enroll }]) => ({ session: newSession(app), enroll }),
+    () => Promise.reject(new Refusal("not_verified", "incomplete")),
+  ));
+/** @template T @param {(session: Session) => T} act */
+const withSession = async (act) => act((await core()).session);
 const change = (/** @type {Partial<import("./state.js").Model>} */ some) => app.happen({ type: "is", change: some });
 const go = (/** @type {View} */ view) => app.happen({ type: "go", view });
 const at = (/** @type {Step} */ next) => go({ screen: "enroll", step: next });
@@ -109,6 +118,7 @@ async function runEnrollment(link, label, verifies) {
   const stop = new Promise((_, fail) => (canceled = fail));
   stop.catch(() => undefined);
   try {
+    const { session, enroll } = await core();
     const host = await enroll(link, { label, credential }, session, {
       canceled: /** @type {Promise<never>} */ (stop),
       trust(said, relay) {
@@ -161,7 +171,7 @@ const act = {
   async push() {
     await Notification.requestPermission();
     change({ push: push.pushState() });
-    await session.subscribe().catch(() => change({ push: "unsupported" }));
+    await withSession((session) => session.subscribe()).catch(() => change({ push: "unsupported" }));
   },
   async seen(/** @type {Note} */ note) {
     const notes = app.model.notes.filter((each) => each !== note);
@@ -176,7 +186,7 @@ const act = {
     const buttons = place.querySelectorAll("button");
     for (const each of buttons) each.disabled = true; // not twice
     try {
-      await session.answer(card, choice);
+      await withSession((session) => session.answer(card, choice));
     } catch (error) {
       const isUnverified = error instanceof DOMException && error.name !== "QuotaExceededError";
       problem(isUnverified ? t("verify_failed") : t("failed", { error: error instanceof Error ? error.name : "" }));
@@ -199,14 +209,14 @@ const act = {
   },
   finish: () => go(nextView(app.model)),
   async test(/** @type {Host} */ host) {
-    change({ tested: session.test(host) ? "asked" : "none" });
+    change({ tested: (await withSession((session) => session.test(host))) ? "asked" : "none" });
   },
   async rename(/** @type {Host} */ host, /** @type {string} */ name) {
-    await session.rename(host, name);
+    await withSession((session) => session.rename(host, name));
     live.textContent = t("saved");
   },
   async remove(/** @type {Host} */ host) {
-    await session.removeHost(host);
+    await withSession((session) => session.removeHost(host));
     go({ screen: "hosts" });
   },
 };
@@ -223,8 +233,8 @@ async function registerWorker() {
   const url = types ? types.createPolicy("sw", { createScriptURL }).createScriptURL("/sw.js") : "/sw.js";
   const had = navigator.serviceWorker.controller;
   navigator.serviceWorker.addEventListener("message", ({ data }) => {
-    if (data.dial) session.dialNow(true);
-    if (data.woken !== undefined) session.woken(data.woken);
+    if (data.dial) dial(true);
+    if (data.woken !== undefined) wake(data.woken);
   });
   navigator.serviceWorker.addEventListener("controllerchange", () => had && location.reload());
   const registration = await navigator.serviceWorker.register(url, { type: "module", updateViaCache: "none" });
@@ -233,10 +243,12 @@ async function registerWorker() {
   look();
 }
 
+const dial = (/** @type {boolean} */ anew) => void withSession((session) => session.dialNow(anew)).catch(() => undefined);
+const wake = (/** @type {string} */ id) => void withSession((session) => session.woken(id)).catch(() => undefined);
 /** By a link or a tapped notification. @param {string} fragment @param {string} href */
 function arrive(fragment, href) {
   const woken = /^e=([\w-]{0,22})$/.exec(fragment);
-  if (woken) session.woken(woken[1]);
+  if (woken) wake(woken[1]);
   else if (fragment && !isEnrolling) useLink(href);
 }
 
@@ -244,14 +256,22 @@ async function start() {
   document.documentElement.lang = language;
   navigator.locks?.request("pushmfa", { steal: true }, () => new Promise(() => {})).catch(() => {
     isStolen = true; // a newer window took over: two would count and answer apart
-    session.stop();
+    loaded?.then(({ session }) => session.stop()).catch(() => undefined);
     go({ screen: "elsewhere" });
   });
-  isVerifier = await webauthn.isBuiltIn();
-  change({ push: push.pushState(), isKept: (await navigator.storage?.persisted?.()) ?? false });
-  await session.start();
-  go(nextView(app.model));
-  arrive(hash, opened);
+  const asked = [webauthn.isBuiltIn(), navigator.storage?.persisted?.()];
+  const isNew = !(await keep.entries("host:")).length;
+  change({ push: push.pushState() });
+  if (isNew && !hash) go({ screen: "home" });
+  const [isBuiltIn, isKept] = await Promise.all(asked);
+  isVerifier = isBuiltIn ?? false;
+  change({ isKept: isKept ?? false });
+  if (isNew) arrive(hash, opened);
+  await withSession((session) => session.start());
+  if (!isNew) {
+    go(nextView(app.model));
+    arrive(hash, opened);
+  }
   registerWorker().catch(() => undefined);
   setInterval(() => {
     app.happen({ type: "tick" });
@@ -259,9 +279,9 @@ async function start() {
   let hiddenAt = 0;
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) hiddenAt = now();
-    else if (!isStolen) session.dialNow(now() - hiddenAt > 10);
+    else if (!isStolen) dial(now() - hiddenAt > 10);
   });
-  addEventListener("online", () => session.dialNow(true));
+  addEventListener("online", () => dial(true));
   addEventListener("hashchange", () => {
     const late = location.hash.slice(1), href = location.href;
     history.replaceState(null, "", location.pathname);
@@ -269,5 +289,6 @@ async function start() {
   });
 }
 start().catch((error) => {
-  place.replaceChildren(h("div", { class: "content" }, h("h1", {}, t("app")), h("p", { class: "bad" }, t("x_no_keys")), h("p", {}, String(error))));
+  const text = t(error instanceof Refusal ? `x_${error.code}` : "x_no_keys");
+  place.replaceChildren(h("div", { class: "content" }, h("h1", {}, t("app")), h("p", { class: "bad" }, text), h("p", {}, String(error))));
 });

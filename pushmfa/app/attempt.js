@@ -1,7 +1,7 @@
 // What a device does with an enrollment (docs/protocol.md 5 and 6). The relay, other
 // hosts and the network may send anything; only what this host sealed to this
 // enrollment and signed comes out of here.
-import { encodeBase64url, equal } from "./bytes.js";
+import { equal } from "./bytes.js";
 import { open, seal, sealingInfo, sha256, sign, signedMessage, verify } from "./crypto.js";
 import { malformed, must } from "./errors.js";
 import { readJson } from "./json.js";
@@ -10,9 +10,8 @@ import { answer, PROTOCOL_VERSION, statements, toDevice, toHost } from "./wire.j
 /** @import { Bytes } from "./bytes.js" */
 /** @import { DeviceKeys } from "./crypto.js" */
 /** @import { Enrollment } from "./enroll.js" */
-/** @import { Assertion, Challenge, Envelope, Outcome } from "./wire.js" */
-/** @typedef {{statement: Challenge, raw: Bytes}} Asked a challenge, and its exact bytes */
-/** @typedef {{decision: "approval", number: string} | {decision: "denial", reason: "cancel" | "not_me"}} Choice */
+/** @import { Asked, Choice } from "./cards.js" */
+/** @import { Assertion, Envelope } from "./wire.js" */
 
 /**
  * What the host says. A failure changes nothing, and is nothing to show to a person.
@@ -72,69 +71,3 @@ export async function makeAnswer(enrollment, keys, { statement: asked, raw }, ch
 export function checkNumber(number, digits) {
   if (!/^[0-9]+$/.test(number) || number.length !== digits) malformed("digits");
 }
-
-// --- cards: each challenge is one, and a newer never replaces an older ---
-//
-//     waiting -> sent -> ended          answered, and the host signed how it ended
-//        |         +--> expired         answered, and nothing was heard
-//        +--> ended                     answered elsewhere, or canceled
-//        +--> expired                   nobody answered
-//     early                             the end came before the challenge, which must not ask
-//
-// Plain data, oldest first, and pure functions; times are in seconds.
-
-/** @typedef {{key: string, device_id: Bytes}} Named */
-/** @typedef {Named & Asked & {expires_at: number}} Base */
-/** @typedef {Base & {state: "waiting"}} Waiting */
-/** @typedef {Base & {state: "sent", choice: Choice, envelope: Envelope}} Sent */
-/** @typedef {Base & {state: "ended", choice?: Choice, outcome: Outcome}} Ended */
-/** @typedef {Base & {state: "expired", choice?: Choice}} Expired */
-/** @typedef {Waiting | Sent | Ended | Expired | Named & {state: "early"}} Card */
-
-const MAX_WAITING = 16; // of one enrollment: a host that sends more only hurts itself
-const MAX_CLOSED = 256;
-const OUTCOME_GRACE = 5; // that a sent answer may wait for its outcome
-
-/** @param {{device_id: Bytes, challenge_id: Bytes}} statement */
-const keyOf = (statement) => `${encodeBase64url(statement.device_id)}.${encodeBase64url(statement.challenge_id)}`;
-/** @param {{expires_at: number}} card @param {number} now */
-export const secondsLeft = (card, now) => Math.max(Math.floor(card.expires_at - now), 0);
-
-/** @param {Card[]} cards @param {Card} card @returns {Card[]} */
-function put(cards, card) {
-  const at = cards.findIndex(({ key }) => key === card.key), next = at < 0 ? [...cards, card] : cards.with(at, card);
-  const closed = next.filter(({ state }) => state !== "waiting" && state !== "sent");
-  return closed.length > MAX_CLOSED ? next.filter((other) => other !== closed[0]) : next;
-}
-
-/**
- * The same cards if the challenge is known, over, or one too many.
- * @param {Card[]} cards @param {Asked} asked @param {number} lifetime that the envelope has left @param {number} now
- */
-export function addCard(cards, { statement, raw }, lifetime, now) {
-  const key = keyOf(statement), { device_id } = statement;
-  const others = cards.filter((card) => card.state === "waiting" && equal(card.device_id, device_id));
-  if (cards.some((card) => card.key === key) || others.length >= MAX_WAITING) return cards;
-  const expires_at = now + Math.min(statement.lifetime, lifetime);
-  return put(cards, { state: "waiting", key, device_id, statement, raw, expires_at });
-}
-
-/** @param {Card[]} cards @param {Waiting} card @param {Choice} choice @param {Envelope} envelope */
-export const markSent = (cards, card, choice, envelope) => put(cards, { ...card, state: "sent", choice, envelope });
-
-/** @param {Card[]} cards @param {Outcome} outcome */
-export function endCard(cards, outcome) {
-  const key = keyOf(outcome), card = cards.find((known) => known.key === key);
-  if (!card) return put(cards, { state: "early", key, device_id: outcome.device_id });
-  return card.state === "early" || card.state === "ended" ? cards : put(cards, { ...card, state: "ended", outcome });
-}
-
-/** @param {Card[]} cards @param {number} now @returns {Card[]} */
-export const expireCards = (cards, now) =>
-  cards.map((card) => {
-    const grace = { waiting: 0, sent: OUTCOME_GRACE, ended: NaN, expired: NaN, early: NaN }[card.state];
-    return "expires_at" in card && now >= card.expires_at + grace ? { ...card, state: "expired" } : card;
-  });
-
-/** Forgets those of an enrollment that is revoked. @param {Card[]} cards @param {Bytes} device_id */
-export const dropCards = (cards, device_id) => cards.filter((card) => !equal(card.device_id, device_id));

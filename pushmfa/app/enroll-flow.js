@@ -4,9 +4,9 @@ import { newDeviceKeys } from "./crypto.js";
 import { codeOf, makeClaim, meetingOf, openCommit, openDone, openHost, recordOf } from "./enroll.js";
 import { Refusal } from "./errors.js";
 import * as keep from "./keys.js";
+import { now } from "./keys.js";
 import { envelopeOf, openLink } from "./link.js";
 import { parseLink, relayName } from "./link-text.js";
-import { now } from "./session.js";
 
 /** @import { Bytes } from "./bytes.js" */
 /** @import { EnrollHost } from "./wire.js" */

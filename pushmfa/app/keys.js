@@ -68,6 +68,8 @@ export const remove = (keys) =>
     return () => undefined;
   });
 
+/** In seconds, as everywhere. */
+export const now = () => Date.now() / 1000;
 /** @param {{device_id: Uint8Array}} of */
 export const idOf = ({ device_id }) => encodeBase64url(device_id);
 const PARTS = /** @type {const} */ (["identity", "sealing", "relay"]);

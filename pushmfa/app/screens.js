@@ -1,14 +1,13 @@
 // What is on the screen: DOM nodes of a model. Text only ever becomes text nodes, and
 // text of others is made harmless first.
-import { secondsLeft } from "./attempt.js";
 import { encodeBase64url } from "./bytes.js";
+import { secondsLeft } from "./cards.js";
 import { commandText, makeHarmless } from "./harmless.js";
-import { idOf } from "./keys.js";
-import { now } from "./session.js";
+import { idOf, now } from "./keys.js";
 import { cardOf, endOf, hostOf, isShown, waiting } from "./state.js";
 import { language, t } from "./texts.js";
 
-/** @import { Waiting } from "./attempt.js" */
+/** @import { Waiting } from "./cards.js" */
 /** @import { Host } from "./keys.js" */
 /** @import { Model, Shown, Step, View } from "./state.js" */
 /** @typedef {Node | string | null | false | undefined} Child */

@@ -1,14 +1,16 @@
 // The device at work: its enrollments, the links to their relays, and what comes over them.
-import { assertWith } from "./webauthn.js";
-import { makeAnswer, openToDevice, secondsLeft } from "./attempt.js";
+import { makeAnswer, openToDevice } from "./attempt.js";
 import { encodeBase64url, equal } from "./bytes.js";
+import { secondsLeft } from "./cards.js";
 import { Refusal } from "./errors.js";
 import * as keep from "./keys.js";
+import { now } from "./keys.js";
 import { envelopeOf, MAX_MAILBOXES, openLink } from "./link.js";
 import * as push from "./push.js";
 import { cardOf, hostOf, nextView, waiting } from "./state.js";
+import { assertWith } from "./webauthn.js";
 
-/** @import { Choice, Waiting } from "./attempt.js" */
+/** @import { Choice, Waiting } from "./cards.js" */
 /** @import { DeviceKeys } from "./crypto.js" */
 /** @import { Host } from "./keys.js" */
 /** @import { Link } from "./link.js" */
@@ -18,8 +20,7 @@ import { cardOf, hostOf, nextView, waiting } from "./state.js";
 const SETTLE_MS = 300; // a challenge that waited at the relay: its end may wait behind it
 const DAY = 86_400, MAX_NOTES = 50, LEFTOVER = 600;
 
-export const now = () => Date.now() / 1000;
-
+/** @typedef {ReturnType<typeof newSession>} Session */
 /** @param {{model: Model, happen: (happening: Happening) => void, details: (card: Waiting, envelope: Envelope) => void}} app */
 export function newSession(app) {
   /** @type {Map<string, DeviceKeys>} */

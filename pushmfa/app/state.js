@@ -1,8 +1,8 @@
 // What the app knows and shows: plain data, and one pure step for everything that happens.
-import { addCard, dropCards, endCard, expireCards, markSent } from "./attempt.js";
 import { encodeBase64url } from "./bytes.js";
+import { addCard, dropCards, endCard, expireCards, markSent } from "./cards.js";
 
-/** @import { Asked, Card, Choice, Ended, Expired, Sent, Waiting } from "./attempt.js" */
+/** @import { Asked, Card, Choice, Ended, Expired, Sent, Waiting } from "./cards.js" */
 /** @import { Host, Note } from "./keys.js" */
 /** @import { Envelope, Outcome } from "./wire.js" */
 /** @typedef {Waiting | Sent | Ended | Expired} Shown */

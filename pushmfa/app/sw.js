@@ -2,9 +2,9 @@
 // it is shown as neutral text, and nothing is decided in a notification.
 import { t } from "./texts.js";
 
-const VERSION = "6f98d1bea61a";
+const VERSION = "d02572990e83";
 const FILES = [
-  "./", "app.js", "attempt.js", "bytes.js", "crypto.js", "curve.js", "enroll-flow.js", "enroll.js", "errors.js", "harmless.js", "icon.png",
+  "./", "app.js", "attempt.js", "bytes.js", "cards.js", "crypto.js", "curve.js", "enroll-flow.js", "enroll.js", "errors.js", "harmless.js", "icon.png",
   "icon.svg", "json.js", "keys.js", "link-text.js", "link.js", "manifest.webmanifest", "push.js", "screens.js", "session.js",
   "shape.js", "state.js", "style.css", "texts.js", "webauthn.js", "wire.js",
 ];

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { before, test } from "node:test";
-import { addCard, checkNumber, dropCards, endCard, expireCards, makeAnswer, markSent, openToDevice, secondsLeft } from "../../pushmfa/app/attempt.js";
+import { checkNumber, makeAnswer, openToDevice } from "../../pushmfa/app/attempt.js";
+import { addCard, dropCards, endCard, expireCards, markSent, secondsLeft } from "../../pushmfa/app/cards.js";
 import { randomBytes, utf8 } from "../../pushmfa/app/bytes.js";
 import * as crypto from "../../pushmfa/app/crypto.js";
 import { answer, newEnvelope, statements, toHost } from "../../pushmfa/app/wire.js";

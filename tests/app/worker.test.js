@@ -13,11 +13,26 @@ test("the worker keeps every file, and none that is not there", () => {
   assert.deepEqual(listed.sort(), expected.sort());
 });
 
-test("the page asks for all modules at once, not one after another", () => {
-  const html = readFileSync(served.find((path) => basename(path) === "index.html"), "utf8");
-  const asked = [...html.matchAll(/<link rel="modulepreload" href="([^"]+)">/g)].map(([, name]) => name);
-  const modules = served.map((path) => basename(path)).filter((name) => name.endsWith(".js") && name !== "sw.js" && name !== "app.js");
-  assert.deepEqual(asked.sort(), modules.sort());
+const sources = new Map(served.map((path) => [basename(path), readFileSync(path, "utf8")]));
+
+/** The names of all modules that come with `name`, itself too, but for those it asks for later. */
+function closure(name, found = new Set()) {
+  if (found.has(name)) return found;
+  found.add(name);
+  for (const [, next] of sources.get(name).matchAll(/^import .* from "\.\/([\w-]+\.js)";$/gm)) closure(next, found);
+  return found;
+}
+
+test("the page asks at once for all that the first screen needs, and for no more", () => {
+  const asked = [...sources.get("index.html").matchAll(/<link rel="modulepreload" href="([^"]+)">/g)].map(([, name]) => name);
+  assert.deepEqual(asked.sort(), [...closure("app.js")].filter((name) => name !== "app.js").sort());
+  assert.ok(!asked.includes("crypto.js"), "the core comes behind the first screen");
+});
+
+test("every module is reached from the page or the worker", () => {
+  const later = [...sources.get("app.js").matchAll(/import\("\.\/([\w-]+\.js)"\)/g)].map(([, name]) => name);
+  const reached = new Set(["app.js", "sw.js", ...later].flatMap((name) => [...closure(name)]));
+  assert.deepEqual([...reached].sort(), [...sources.keys()].filter((name) => name.endsWith(".js")).sort());
 });
 
 test("the version of the worker is that of the files (else: node tests/app/version.js)", () => {
