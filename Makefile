@@ -123,7 +123,7 @@ build/man/pushmfa.1: install-needs $(wildcard pushmfa/cli/*.py)
 
 # How long commands take to start, beside python3 -c 'import click'.
 # How long the phone app takes to start: TLS, no cache, a page four times slower.
-bench-app: install-needs build/.apt
+bench-app: install-needs build/.apt-browsers
 	$(BIN)/python -m tests.bench.app_start
 
 bench-startup: install-needs

@@ -53,10 +53,11 @@ new MutationObserver(() => {
 TIMES: Final = """
 () => {
   const [page] = performance.getEntriesByType("navigation");
-  const files = performance.getEntriesByType("resource").map((file) => file.responseEnd);
+  const files = performance.getEntriesByType("resource");
+  const came = files.map((file) => file.responseEnd);
   return {
     "page came": page.responseEnd,
-    "last file came": Math.max(...files.filter((at) => at < window.__usable)),
+    "last file came": Math.max(...came.filter((at) => at < window.__usable)),
     "modules ran": page.domContentLoadedEventStart,
     "usable": window.__usable,
   };
