@@ -6,6 +6,7 @@ from typing import Final
 
 import click
 
+from pushmfa.cli import qr
 from pushmfa.cli.options import config_option, examples, is_root
 from pushmfa.errors import NotPermittedError, UsageError
 
@@ -30,7 +31,8 @@ _MODULE: Final = "pam_pushmfa.so"
 def demo(module: Path | None, auto: bool) -> int:
     """Try everything in a sandbox.
 
-    A real sshd and sudo, relay, daemon and an enrolled device, started for you.
+    A real sshd and sudo, relay, daemon and an enrolled device, started for you, and
+    the phone app for a browser of this computer.
     Nothing of this computer is changed, and nothing is left when it ends. Needs root.
     """
     if not is_root():
@@ -43,7 +45,13 @@ def demo(module: Path | None, auto: bool) -> int:
         raise UsageError(f"there is no PAM module at {module}", hint=_how_to_build())
     from pushmfa.demo.main import run
 
-    return run(module=module, auto=auto, pushmfa=[sys.argv[0]], out=sys.stdout)
+    return run(
+        module=module,
+        auto=auto,
+        pushmfa=[sys.argv[0]],
+        out=sys.stdout,
+        draw=qr.draw if qr.fits_terminal() else None,
+    )
 
 
 def _installed_module() -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
+from pushmfa.demo.app import load_app
 from pushmfa.demo.parts import Parts
 from pushmfa.demo.processes import tail
 from pushmfa.demo.sandbox import Sandbox
@@ -90,7 +91,7 @@ def play(
     config: the ssh_config. Every transcript goes to out, with the time of each line.
     """
     failures = 0
-    total = len(scenes) + 1
+    total = len(scenes) + 2
     for number, scene in enumerate(scenes, start=1):
         sandbox.check()
         out.write(f"\n--- {number} of {total}: {scene.title}\n")
@@ -107,8 +108,27 @@ def play(
             terminal.close()
         _print_end(sandbox, terminal, answered, verdict, out)
     sandbox.check()
-    out.write(f"\n--- {total} of {total}: a script asks, approved and denied\n")
-    return _play_script(sandbox, parts, out) and failures == 0
+    out.write(f"\n--- {total - 1} of {total}: a script asks, approved and denied\n")
+    failures += not _play_script(sandbox, parts, out)
+    sandbox.check()
+    out.write(f"\n--- {total} of {total}: a browser loads the phone app\n")
+    failures += not _load_app(sandbox, parts, out)
+    return failures == 0
+
+
+def _load_app(sandbox: Sandbox, parts: Parts, out: TextIO) -> bool:
+    """Load the app as a browser would; return whether all of it came."""
+    try:
+        loaded = load_app(parts.app_port)
+    except PushmfaError as error:
+        out.write(f"FAILED {error}\n")
+        _print_logs(sandbox, out)
+        return False
+    out.write(f"GET http://localhost:{parts.app_port}/\n")
+    out.write(f"{loaded.files} files, {loaded.size / 1024:.0f} KB\n")
+    out.write(f"may reach: {loaded.reaches}\nok\n")
+    out.flush()
+    return True
 
 
 def _play_script(sandbox: Sandbox, parts: Parts, out: TextIO) -> bool:

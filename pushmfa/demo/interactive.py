@@ -23,7 +23,7 @@ def explain(sandbox: Sandbox, config: Path, out: TextIO) -> None:
     password = sandbox.people[USER].password
     out.write(f"""
 This is a sandbox: a real sshd, sudo and su with pushmfa, relay and daemon, and below
-a terminal authenticator that stands for the phone of {USER}.
+a terminal authenticator, which is a device of {USER} too.
 
 In another terminal of this machine, log in:
 
@@ -35,12 +35,14 @@ and then, as {USER} (password: {password}):
     su - bob                     (password: {sandbox.people["bob"].password})
     pushmfa status
 
-Each time a number appears there and a card here; type the number at the card.
+Each time a number appears there and a card here, and in the phone app if you enrolled
+it; type the number at a card. `pushmfa enroll` in such a login enrolls another device.
 To log in with the password instead of a key:
 
     ssh -F {config} demo-password
 
-Logs: {sandbox.folder}/logs. Ctrl-C here ends it all and leaves nothing behind.
+Logs: {sandbox.folder}/logs. Ctrl-C here ends it all and leaves nothing behind, but
+for what a browser keeps of the phone app.
 
 """)
     out.flush()

@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from pushmfa.demo.sandbox import Sandbox
 from pushmfa.demo.sshd import find_port
@@ -65,8 +65,24 @@ urls = ["ws://localhost:{relay_port}"]
 state = "/var/lib/pushmfa-relay"
 """
 
+_RELAY_APP: Final = """
+[web]
+origins = ["http://localhost:{web_port}"]
+listen = "127.0.0.1:{web_port}"
+"""
+
 _ENROLL: Final = 30.0
 """Seconds for each step of an enrollment."""
+
+
+class Invitation(NamedTuple):
+    """An enrollment that waits for its device."""
+
+    host: Terminal
+    """Runs `pushmfa enroll`, which asks for the six digits once a device is there."""
+    link: str
+    minutes: int
+    """How long the link is good for."""
 
 
 def host_config(*, lifetime: int, relay_port: int, web_port: int) -> str:
@@ -76,30 +92,41 @@ def host_config(*, lifetime: int, relay_port: int, web_port: int) -> str:
     )
 
 
-def relay_config(*, relay_port: int) -> str:
-    """Return relay.toml."""
-    return _RELAY_CONFIG.format(relay_port=relay_port)
+def relay_config(*, relay_port: int, web_port: int | None = None) -> str:
+    """Return relay.toml: ports of localhost; without web_port no app is served."""
+    config = _RELAY_CONFIG.format(relay_port=relay_port)
+    # Plain http: browsers take localhost for a secure context, as they do https.
+    return config + (_RELAY_APP.format(web_port=web_port) if web_port else "")
 
 
 class Parts:
     """Relay, daemon and device of one sandbox."""
 
     def __init__(
-        self, sandbox: Sandbox, pushmfa: Sequence[str], *, lifetime: int = 60
+        self,
+        sandbox: Sandbox,
+        pushmfa: Sequence[str],
+        *,
+        lifetime: int = 60,
+        serves_app: bool = False,
     ) -> None:
         """Write the configuration.
 
         pushmfa: the command's words, absolute. lifetime: of a challenge, in seconds.
+        serves_app: whether the relay serves the phone app at app_port.
         """
         self._sandbox = sandbox
         self.pushmfa = tuple(pushmfa)
-        port = find_port()
-        host = host_config(lifetime=lifetime, relay_port=port, web_port=find_port())
+        self.relay_port, self.app_port = find_port(), find_port()
+        served = self.app_port if serves_app else None
+        host = host_config(
+            lifetime=lifetime, relay_port=self.relay_port, web_port=self.app_port
+        )
         folder = sandbox.path("/etc/pushmfa")
         folder.mkdir(exist_ok=True)
         for name, text in (
             ("pushmfa.toml", host),
-            ("relay.toml", relay_config(relay_port=port)),
+            ("relay.toml", relay_config(relay_port=self.relay_port, web_port=served)),
         ):
             (folder / name).write_text(text)
             (folder / name).chmod(0o644)
@@ -134,18 +161,25 @@ class Parts:
         """Start the daemon as root; it binds its sockets and drops to `pushmfa`."""
         self._sandbox.start_notifying("daemon", [*self.pushmfa, "daemon"])
 
+    def invite(self, user: str) -> Invitation:
+        """Begin an enrollment for user, of a device that is not the demo's own."""
+        return _read_invitation(self._begin(user))
+
+    def _begin(self, user: str) -> Terminal:
+        return self._terminal("enroll", "--user", user, "--no-qr")
+
     def enroll(self, user: str) -> tuple[Terminal, Terminal]:
         """Enroll the device for user as two people would, on two terminals.
 
         Returns the terminals, of the host and of the device, whose programs have
         ended well. Raises PushmfaError with what they wrote otherwise.
         """
-        host = self._terminal("enroll", "--user", user, "--no-qr")
+        host = self._begin(user)
         device: Terminal | None = None
         try:
-            link = host.expect(r"^\s*(http://localhost:\d+/#1\S+)", _ENROLL)[1]
+            invitation = _read_invitation(host)
             device = self._terminal(
-                *("device", "--state", DEVICE_STATE, "enroll", link),
+                *("device", "--state", DEVICE_STATE, "enroll", invitation.link),
                 *("--force", "--label", DEVICE_LABEL),
             )
             digits = device.expect(r"(?<!\d)(\d{3}) ?(\d{3})(?!\d)", _ENROLL)
@@ -175,3 +209,9 @@ class Parts:
     def _terminal(self, *words: str) -> Terminal:
         plain = {"NO_COLOR": "1", "TERM": "dumb"}
         return self._sandbox.terminal([*self.pushmfa, *words], environment=plain)
+
+
+def _read_invitation(host: Terminal) -> Invitation:
+    minutes = host.expect(r"within (\d+) minutes", _ENROLL)[1]
+    link = host.expect(r"^\s*(http://localhost:\d+/#1\S+)\n", _ENROLL)[1]
+    return Invitation(host, link, int(minutes))

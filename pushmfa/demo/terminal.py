@@ -99,6 +99,11 @@ class Terminal:
         return time.monotonic() - self._start
 
     @property
+    def raw(self) -> bytes:
+        """All output so far, as it came."""
+        return self._raw
+
+    @property
     def text(self) -> str:
         r"""All output so far, without escape sequences, with "\n" as line end."""
         return _LINE_ENDS.sub("\n", _ESCAPES.sub("", decode_text(self._raw)))

@@ -1,6 +1,7 @@
 """`pushmfa demo` itself: plays, ends as it should, and leaves nothing."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -9,8 +10,11 @@ from pathlib import Path
 import pytest
 
 from pushmfa.demo.terminal import Terminal
+from tests.app.tab import tab
 from tests.e2e.support import find_pushmfa
 from tests.e2e.traces import Machine
+
+SKIP = "or Enter alone to do without it:"
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -18,6 +22,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 def _demo(module: Path, temporary: Path, *options: str) -> Terminal:
     argv = [*find_pushmfa(), "demo", "--module", str(module), *options]
     return Terminal(argv, os.environ | {"TMPDIR": str(temporary)})
+
+
+def _ssh(demo: Terminal) -> Terminal:
+    config = demo.expect(r"ssh -F (\S+) demo$", 60)[1]
+    return Terminal(["ssh", "-F", config, "demo"], os.environ)
 
 
 @pytest.fixture
@@ -35,7 +44,8 @@ def test_it_plays_every_scene_and_leaves_nothing(module: Path, temporary: Path) 
     shown = "\n".join(f"{line.at:7.2f} {line.text}" for line in terminal.transcript)
     terminal.close()
     assert status == 0, shown
-    assert shown.count("--- ") == 7
+    assert shown.count("--- ") == 8
+    assert re.search(r"may reach: ws://localhost:\d+/v1/link\n", shown), shown
     assert "FAILED" not in shown
     assert before.difference() == {}
 
@@ -45,8 +55,13 @@ def test_interactive_it_shows_the_card_and_ends_by_ctrl_c(
 ) -> None:
     before = Machine(temporary)
     terminal = _demo(module, temporary)
-    config = terminal.expect(r"ssh -F (\S+) demo$", 60)[1]
-    ssh = Terminal(["ssh", "-F", config, "demo"], os.environ)
+    terminal.expect(SKIP, 60)
+    terminal.send_line("12345")
+    terminal.expect("not six digits", 20)
+    terminal.send_line("123456")
+    terminal.expect("No device has come", 20)
+    terminal.send_line()
+    ssh = _ssh(terminal)
     try:
         number = ssh.expect(r"enter (\d+) on your", 20)[1]
         ssh.send_line()
@@ -61,6 +76,34 @@ def test_interactive_it_shows_the_card_and_ends_by_ctrl_c(
     finally:
         ssh.close()
         terminal.close()
+    assert before.difference() == {}
+
+
+def test_a_browser_of_this_machine_enrolls_and_approves(
+    module: Path, temporary: Path
+) -> None:
+    before = Machine(temporary)
+    terminal = _demo(module, temporary)
+    link = terminal.expect(r"^(http://localhost:\d+/#1\S+)\n", 60)[1]
+    assert "\u2580" in terminal.text, "there is no QR code"
+    terminal.expect(SKIP, 20)
+    with tab() as app:
+        terminal.send_line(app.enroll(link))
+        terminal.expect("Enrolled: Linux is now a device of alice", 30)
+        app.press("Done")
+        ssh = _ssh(terminal)
+        try:
+            number = ssh.expect(r"enter (\d+) on your", 20)[1]
+            ssh.send_line()
+            app.sees("Login")
+            app.type_number(number)
+            app.sees("Approved")
+            ssh.expect(r"\$ $", 20)
+            terminal.send(b"\x03")
+            assert terminal.wait(20) == 0, terminal.text
+        finally:
+            ssh.close()
+            terminal.close()
     assert before.difference() == {}
 
 

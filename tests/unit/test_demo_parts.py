@@ -103,6 +103,11 @@ def test_configurations_are_valid() -> None:
     relay = parse_relay_config(parts.relay_config(relay_port=40001))
     assert relay.listen.port == 40001
     assert relay.public_urls == host.relay.urls
+    assert relay.web.listen is None
+    text = parts.relay_config(relay_port=40001, web_port=40002)
+    app = parse_relay_config(text).web
+    assert app.listen == ("127.0.0.1", 40002)
+    assert app.origins == (host.web_origin,)
 
 
 @pytest.mark.parametrize("number", ["10", "42", "98", "99", "999999", "100000"])
