@@ -5,6 +5,7 @@ Everything is real but Google's service and the desktop; see `BrowserPushService
 """
 
 import json
+import re
 import sys
 import time
 import urllib.request
@@ -21,8 +22,8 @@ from tests.e2e.support import ROOT, find_pushmfa
 from tests.fakes.browser_push import BrowserPushService
 from tests.fakes.notifications import Shown
 
-SHORT: Final = 10
-"""Seconds of a challenge of the sshd that waits the least."""
+SHORT: Final = 12
+"""Seconds of a challenge of the sshd `short`; the module waits 5 s more."""
 
 NUMBER: Final = r"pushmfa: enter (\d\d) on your (?:phone|device)(?: \([^)]*\))?"
 PROMPT: Final = NUMBER + ", then press Enter: "
@@ -61,8 +62,8 @@ class Asked(NamedTuple):
 
     def is_out(self, says: str) -> None:
         """See that it says so and ends, without a shell."""
-        self.ssh.expect(says, 15)
-        assert self.ssh.wait(15) == 255
+        assert self.ssh.wait(30) == 255, self.ssh.text
+        assert re.search(says, self.ssh.text), self.ssh.text
 
 
 class PushWorld:
@@ -71,13 +72,14 @@ class PushWorld:
     def __init__(self, sandbox: Sandbox, service: BrowserPushService) -> None:
         """Start everything; service is where the relay's pushes go."""
         self.sandbox = sandbox
+        self._logins: list[Terminal] = []
         self.parts = Parts(sandbox, find_pushmfa())
         host = load_host_config(sandbox.path("/etc/pushmfa/pushmfa.toml"))
         self.origin = host.web_origin
         self._relay = host.relay.urls[0].replace("ws:", "http:")
         self._start_relay(service)
         self.parts.start_daemon()
-        stack = KEY_THEN_PUSH.replace("{module}", f"{{module}} timeout={SHORT}")
+        stack = KEY_THEN_PUSH.replace("{module}", f"{{module}} timeout={SHORT + 5}")
         write_stack(sandbox.root, "sshd-short", stack, sandbox.module)
         self._config = write_ssh_config(
             sandbox,
@@ -124,7 +126,25 @@ class PushWorld:
         """Start ssh, and wait for the number."""
         argv = ["ssh", "-F", str(self._config), host]
         ssh = self.sandbox.outside_terminal(argv)
+        self._logins.append(ssh)
         return Asked(ssh, ssh.expect(PROMPT, PATIENCE)[1])
+
+    def ends(self, part: str) -> int:
+        """Return how many attempts ended so, by the daemon's own audit."""
+        rows = self.sandbox.log("daemon").read_text().splitlines()
+        return sum('"type":"attempt"' in row and part in row for row in rows)
+
+    def wait_ends(self, part: str, count: int) -> None:
+        """Wait until so many attempts ended so; their devices are told by then."""
+        deadline = time.monotonic() + PATIENCE
+        while self.ends(part) < count:
+            assert time.monotonic() < deadline, part
+            time.sleep(0.02)  # nothing tells of a line in a file
+
+    def hang_up(self) -> None:
+        """End what a test left behind."""
+        while self._logins:
+            self._logins.pop().close()
 
     def wait_links(self, count: int) -> None:
         """Wait until the relay has so many links; one is the daemon's."""
@@ -175,7 +195,8 @@ class Scene:
         self.phone.reads("Notifications are set up.")
 
     def put_away(self) -> None:
-        """Close the app, and wait until no link of the phone is left."""
+        """Close the app, and wait until no login and no link of the phone is left."""
+        self.world.hang_up()
         self.phone.close_app()
         self.world.wait_links(1)
         self._pushes = len(self.service.taken)
@@ -186,9 +207,14 @@ class Scene:
         self.service.wait_taken(self._pushes, PATIENCE)
         return self.phone.notification()
 
-    def open_card(self, shown: Shown | None = None) -> None:
-        """Tap on the notification, of the next push, and see the card."""
+    def open_card(self, shown: Shown | None = None, *, is_warm: bool = True) -> None:
+        """Tap on the notification, of the next push, and see the card.
+
+        is_warm: the browser was there when the push came, so that it can be measured.
+        """
         shown = shown or self.notified()
         began = self.service.taken[self._pushes - 1].at
         self.phone.tap(shown)
-        self.wakes.append(Wake(shown.at - began, self.phone.sees("Login") - began))
+        ended = self.phone.sees("Login")
+        if is_warm:
+            self.wakes.append(Wake(shown.at - began, ended - began))
