@@ -175,8 +175,8 @@ const act = {
   },
   async seen(/** @type {Note} */ note) {
     const notes = app.model.notes.filter((each) => each !== note);
-    await keep.put({ notes });
     change({ notes });
+    await keep.put({ notes });
   },
   async details(/** @type {boolean} */ details) {
     await keep.put({ details });

@@ -5,7 +5,7 @@ import { encodeBase64url } from "./bytes.js";
 /** @import { DeviceKeys } from "./crypto.js" */
 /** @import { Enrollment } from "./enroll.js" */
 /** @typedef {Enrollment & {name: string, relay: string, last_seen: number, credential: Uint8Array<ArrayBuffer> | null, isLost?: boolean}} Host */
-/** @typedef {{host: string, kind: string, label: string, by: string, at: number}} Note */
+/** @typedef {{id: string, host: string, kind: string, label: string, by: string, at: number}} Note */
 
 /** @type {Promise<IDBDatabase> | undefined} */
 let opened;

@@ -40,7 +40,12 @@ const two = (/** @type {Child[]} */ ...children) => h("div", { class: "two" }, .
 const sure = (/** @type {string} */ ask, /** @type {string} */ text, /** @type {string} */ yes, /** @type {() => void} */ click) =>
   h("details", {}, h("summary", {}, ask), p(text), button(yes, click, "bad"));
 
-const safe = (/** @type {string} */ text, limit = 255) => makeHarmless(text, limit);
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+const safe = (/** @type {string} */ text, limit = 255) => {
+  const shown = makeHarmless(text, limit);
+  // Attack: letters of such a script turn around what stands beside them: "user, host, address" the other way.
+  return RIGHT_TO_LEFT.test(shown) ? `\u2068${shown}\u2069` : shown;
+};
 const nameOf = (/** @type {Host | undefined} */ host) => (host ? safe(host.name, 64) : "?");
 const when = (/** @type {number} */ seconds) => {
   // Attack: a host says a time that no zone can show.
@@ -256,7 +261,7 @@ function hosts(model, act) {
 
 /** @param {Model} model @param {Act} act @param {Host} host @returns {Screen} */
 function hostPage(model, act, host) {
-  const id = `name-${idOf(host)}`, name = h("input", { id, maxlength: 64, autocomplete: "off", value: host.name });
+  const id = `name-${idOf(host)}`, name = h("input", { id, maxlength: 64, autocomplete: "off", value: makeHarmless(host.name, 64) });
   const rename = (/** @type {Event} */ event) => {
     event.preventDefault();
     if (name.value.trim()) act.rename(host, name.value.trim());
@@ -345,5 +350,5 @@ function enroll(step, act) {
 export function keyOf(model) {
   const { view, cards, hosts: all, notes, push, tested, isKept, isUpdated, details, links } = model;
   const about = cards.map((card) => card.key.slice(-8) + card.state), kept = all.map((host) => [encodeBase64url(host.device_id), host.name, host.status, host.last_seen]);
-  return JSON.stringify([view, about, kept, notes.length, push, tested, isKept, isUpdated, details, links, navigator.onLine]);
+  return JSON.stringify([view, about, kept, notes, push, tested, isKept, isUpdated, details, links, navigator.onLine]);
 }

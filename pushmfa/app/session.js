@@ -122,10 +122,11 @@ export function newSession(app) {
     const id = keep.idOf(host);
     await update(id, (old) => ({ ...old, last_seen: Math.floor(now()) }));
     if (statement.type === "challenge") {
-      const before = app.model.cards;
+      // By its name: another may come while this one goes to the disk.
+      const find = () => app.model.cards.find(({ key }) => isOf(key, statement)), isKnown = find();
       await happenAndKeep({ type: "asked", asked: { statement, raw }, lifetime: envelope.lifetime });
-      const card = app.model.cards.at(-1);
-      if (before === app.model.cards || card?.state !== "waiting") return undefined;
+      const card = find();
+      if (isKnown || card?.state !== "waiting") return undefined;
       await update(id, (old) => ({ ...old, epoch: Math.max(old.epoch, statement.epoch) }));
       app.details(card, envelope);
       return card.key;
@@ -135,10 +136,12 @@ export function newSession(app) {
       const over = (await keep.entries("seen:")).find(([, { card }]) => card && isOf(card, statement));
       if (over) push.closeNotification(over[0].split(".")[1]).catch(() => undefined);
     } else if (statement.type === "notice") {
-      const { kind, subject_label: label, by, at } = statement;
-      const notes = [...app.model.notes, { host: id, kind, label, by, at }].slice(-MAX_NOTES);
-      await keep.put({ notes });
-      app.happen({ type: "is", change: { notes } });
+      const { kind, subject_label: label, by, at } = statement, told = encodeBase64url(statement.notice_id);
+      // Shown once: the relay may send it again and again, also after it was dismissed.
+      if ((await keep.get(`seen:${id}.${told}`)) || app.model.notes.some((note) => note.id === told)) return undefined;
+      const notes = [...app.model.notes, { id: told, host: id, kind, label, by, at }].slice(-MAX_NOTES);
+      app.happen({ type: "is", change: { notes } }); // before any waiting, or one that comes meanwhile is lost
+      await keep.put({ notes, [`seen:${id}.${told}`]: { until: Infinity } });
     } else {
       keys.delete(id); // first in memory: even if the disk refuses, nothing is signed any more
       await happenAndKeep({ type: "forget", host });

@@ -9,6 +9,8 @@ from playwright.async_api import CDPSession
 
 from pushmfa.client import Client
 from pushmfa.config.model import LoginSettings
+from pushmfa.wire.codec import encode_base64url
+from tests.app.screens.hostile_host import HostileHost
 from tests.app.screens.phone import Phone, browser, phone
 from tests.integration.daemon_world import scene, within
 
@@ -139,6 +141,35 @@ async def test_a_notification_of_what_is_over_tells_how_it_ended(
         await it.check("stale")
         module.close()
 
+
+@scene
+async def test_logins_that_come_at_once_are_not_mixed_up(tmp_path: Path) -> None:
+    async with browser() as chromium, phone(tmp_path, chromium) as it:
+        await it.enroll(looks=False)
+        await it.press("Done")
+        host = HostileHost(it.w.host)
+        device = host.newest()
+        asked = [host.challenge(device) for _ in range(5)]
+        for each in asked:
+            host.say(device, each)
+        await it.page.get_by_text("4 more waiting").wait_for()
+        cards: list[str] = []
+        async with asyncio.timeout(20):
+            while len(cards) < len(asked):
+                cards = await it.page.evaluate(CARDS_SEEN)
+        # Each notification leads to its own.
+        assert {each.split(".")[1] for each in cards} == {
+            encode_base64url(each.challenge_id) for each in asked
+        }
+
+
+CARDS_SEEN = """() => new Promise((done) => {
+  indexedDB.open("pushmfa").onsuccess = ({ target }) => {
+    const store = target.result.transaction("all").objectStore("all");
+    store.getAll(IDBKeyRange.bound("seen:", "seen;")).onsuccess = (event) =>
+      done(event.target.result.map(({ card }) => card).filter(Boolean));
+  };
+})"""
 
 SEEN = """() => new Promise((done) => {
   indexedDB.open("pushmfa").onsuccess = ({ target }) => {

@@ -211,10 +211,12 @@ async def test_attack_texts_of_others_stay_texts(tmp_path: Path) -> None:
         await it.press("Done")
         dialogs: list[str] = []
         it.page.on("dialog", lambda dialog: dialogs.append(dialog.message))
-        module = await Module.begin(it.w.host.run, sudo(command=HOSTILE))
+        tty = "/dev/<i>\u202e\x1b[2J"
+        module = await Module.begin(it.w.host.run, sudo(command=HOSTILE, tty=tty))
         await it.sees("Command as another user (sudo)")
         text = await it.text()
         assert "<img src=x onerror=alert(1)>" in text
+        assert "/dev/<i>\\u202e\\x1b[2J" in text
         assert "\\u202e" in text
         for bad in "\u202e\u200b\u2066\x1b\x07":
             assert bad not in text
