@@ -10,7 +10,7 @@ from pushmfa.client import Client
 from pushmfa.daemon.audit import ActRecord
 from pushmfa.errors import DiskFullError, PushmfaError, RefusedError
 from tests.integration.daemon_world import World, scene, world
-from tests.integration.test_daemon_enrollment import Person
+from tests.integration.enrollment_person import Person
 
 pytestmark = pytest.mark.integration
 

@@ -26,7 +26,7 @@ from tests.integration.daemon_world import (
     within,
     world,
 )
-from tests.integration.test_daemon_enrollment import Person
+from tests.integration.enrollment_person import Person
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from pushmfa.terms import EnvelopeId, Role
 from pushmfa.wire.envelope import Sealed
 from pushmfa.wire.link import Envelope
 from tests.integration.daemon_world import free_port, relay_settings, scene, world
-from tests.integration.test_link import (
+from tests.integration.link_world import (
     HOST,
     STRANGER,
     device_mailbox,

@@ -1,6 +1,5 @@
 """Waking devices up: a real relay, a strict push service, real TLS between them."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,9 @@ from pushmfa.wire.link import (
     WakeUpResult,
 )
 from tests.fakes.push_service import Answer, FakePushService
+from tests.integration.device_world import free_port
+from tests.integration.link_world import running as running_link
+from tests.integration.link_world import until
 from tests.integration.push_world import (
     WAKES,
     push_world,
@@ -29,9 +31,6 @@ from tests.integration.push_world import (
     tried,
     until_pushes,
 )
-from tests.integration.test_device import free_port
-from tests.integration.test_link import running as running_link
-from tests.integration.test_link import until
 from tests.integration.test_relay import (
     DEVICE,
     HOST,
@@ -49,13 +48,6 @@ from tests.integration.test_relay import (
 pytestmark = pytest.mark.integration
 
 MAILBOX = mailbox_of(DEVICE)
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[FakePushService]:
-    with FakePushService(tmp_path) as service:
-        yield service
-    assert service.problems == []
 
 
 def content_of(number: int) -> str:
