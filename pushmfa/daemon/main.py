@@ -21,7 +21,6 @@ from pushmfa.daemon.logins import Logins
 from pushmfa.daemon.machine import read_machine
 from pushmfa.daemon.mutes import Mutes
 from pushmfa.daemon.notices import Notices
-from pushmfa.daemon.notify import keep_alive, notify
 from pushmfa.daemon.offers import Offers
 from pushmfa.daemon.pam_server import PamServer
 from pushmfa.daemon.places import Places
@@ -38,6 +37,7 @@ from pushmfa.errors import StoreError
 from pushmfa.link.link import Link, LinkState, OpenMailbox
 from pushmfa.login.verification import VerificationRule, locked_out
 from pushmfa.loop import end_if_out_of_memory, run_service
+from pushmfa.notify import keep_alive, notify
 from pushmfa.store.files import make_private_folder
 from pushmfa.store.host_rows import HostStore
 from pushmfa.terms import VERSION, Role

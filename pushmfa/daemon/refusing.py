@@ -16,7 +16,6 @@ from pushmfa.daemon.acceptor import Acceptor
 from pushmfa.daemon.calls import Exchange
 from pushmfa.daemon.control_server import ControlServer
 from pushmfa.daemon.module import ModuleConnection
-from pushmfa.daemon.notify import keep_alive, notify
 from pushmfa.daemon.pam_server import may_speak
 from pushmfa.daemon.peer import Peer
 from pushmfa.daemon.post import Host
@@ -25,6 +24,7 @@ from pushmfa.daemon.trouble import Trouble
 from pushmfa.errors import MalformedError, PushmfaError
 from pushmfa.login import authority
 from pushmfa.login.authority import Command, Permission
+from pushmfa.notify import keep_alive, notify
 from pushmfa.terms import VERSION, Verdict
 from pushmfa.wire import control
 from pushmfa.wire.local import encode_verdict

@@ -12,13 +12,13 @@ from typing import Final
 
 from pushmfa.errors import NotReachableError, StoreError
 from pushmfa.loop import run_service
+from pushmfa.notify import keep_alive, notify
 from pushmfa.relay.connections import Door, Listener
 from pushmfa.relay.gate import Gate
 from pushmfa.relay.http import Front, Health
 from pushmfa.relay.limits import WEB_CONNECTIONS
 from pushmfa.relay.links import Links
 from pushmfa.relay.mailboxes import Mailboxes
-from pushmfa.relay.notify import keep_alive, notify
 from pushmfa.relay.open_files import fit_to_files, raise_file_limit
 from pushmfa.relay.other_ways import Command, Hook, Way
 from pushmfa.relay.push_client import PushClient, Reach

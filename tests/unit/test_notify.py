@@ -6,15 +6,10 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-import pushmfa.daemon.notify
-import pushmfa.relay.notify
-
-MODULES = [pushmfa.daemon.notify, pushmfa.relay.notify]
-both = pytest.mark.parametrize("module", MODULES, ids=["daemon", "relay"])
+from pushmfa.notify import keep_alive, notify
 
 Peer = socket.socket
 
@@ -29,8 +24,8 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Peer]:
         yield peer
 
 
-async def _live(module: ModuleType, seconds: float) -> None:
-    living = asyncio.ensure_future(module.keep_alive())
+async def _live(seconds: float) -> None:
+    living = asyncio.ensure_future(keep_alive())
     await asyncio.sleep(seconds)
     living.cancel()
 
@@ -45,26 +40,24 @@ def _waiting(peer: Peer) -> list[bytes]:
         return found
 
 
-@both
 def test_signs_of_life_come_in_time(
-    module: ModuleType, systemd: Peer, monkeypatch: pytest.MonkeyPatch
+    systemd: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "90000")
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
-    asyncio.run(_live(module, 0.3))
+    asyncio.run(_live(0.3))
     found = _waiting(systemd)
     assert set(found) == {b"WATCHDOG=1"}
     assert len(found) > 1
 
 
-@both
 def test_a_loop_that_hangs_gives_no_sign(
-    module: ModuleType, systemd: Peer, monkeypatch: pytest.MonkeyPatch
+    systemd: Peer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", "30000")
 
     async def hang() -> None:
-        living = asyncio.ensure_future(module.keep_alive())
+        living = asyncio.ensure_future(keep_alive())
         await asyncio.sleep(0)
         time.sleep(0.3)  # noqa: ASYNC251 - it is to hang
         assert _waiting(systemd) == [b"WATCHDOG=1"]
@@ -73,14 +66,12 @@ def test_a_loop_that_hangs_gives_no_sign(
     asyncio.run(hang())
 
 
-@both
 @pytest.mark.parametrize(
     ("limit", "pid"),
     [("", ""), ("0", ""), ("soon", ""), ("90000", "1")],
     ids=["none", "zero", "nonsense", "another process"],
 )
 def test_who_is_not_watched_gives_none(
-    module: ModuleType,
     systemd: Peer,
     monkeypatch: pytest.MonkeyPatch,
     limit: str,
@@ -89,20 +80,11 @@ def test_who_is_not_watched_gives_none(
     monkeypatch.setenv("WATCHDOG_USEC", limit)
     if pid:
         monkeypatch.setenv("WATCHDOG_PID", pid)
-    asyncio.run(module.keep_alive())  # returns at once
+    asyncio.run(keep_alive())  # returns at once
     assert _waiting(systemd) == []
 
 
-@both
-def test_a_systemd_that_does_not_read_stops_nobody(
-    module: ModuleType, systemd: Peer
-) -> None:
+def test_a_systemd_that_does_not_read_stops_nobody(systemd: Peer) -> None:
     for _ in range(5_000):
-        module.notify("WATCHDOG=1")
+        notify("WATCHDOG=1")
     assert _waiting(systemd)
-
-
-def test_both_services_tell_it_in_the_same_way() -> None:
-    texts = [Path(str(module.__file__)).read_text("utf-8") for module in MODULES]
-    daemon, relay = (text.split("import asyncio\n", 1)[1] for text in texts)
-    assert daemon == relay

@@ -1,8 +1,4 @@
-"""Tells systemd how the service is (sd_notify(3)), where systemd asked for it.
-
-The same as relay/notify.py: the two services share no layer that talks to a system,
-and so few lines are no reason for one.
-"""
+"""Tells systemd how the service is (sd_notify(3)), where systemd asked for it."""
 
 import asyncio
 import os
