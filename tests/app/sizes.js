@@ -5,7 +5,7 @@ import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
-const APP = fileURLToPath(new URL("../../pushmfa/app/", import.meta.url));
+export const APP = fileURLToPath(new URL("../../pushmfa/app/", import.meta.url));
 
 export const files = readdirSync(APP, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile())

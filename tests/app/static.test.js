@@ -1,68 +1,56 @@
 // What stands in the files of the app, without running them: no text becomes markup or
-// code, nothing comes from elsewhere, and all of it is small.
+// code, nothing comes from elsewhere, and none of it grows.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { extname } from "node:path";
-import { test } from "node:test";
-import { files, total } from "./sizes.js";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { after, test } from "node:test";
+import { problemsOf, SAMPLES } from "./rules.js";
+import { APP, files, sizes, total } from "./sizes.js";
 
-const MAX_BYTES = 61_440;
-const TEXTS = [".js", ".html", ".css", ".svg", ".json", ".webmanifest"];
-const KNOWN = [...TEXTS, ".png"];
+// The goal is 60 KB of all files, uncompressed, with the comments. This is what they have now,
+// rounded up: it may only be lowered. What a new line needs, an old one must give.
+const MAX_KB = 147, GOAL_KB = 60;
 
-// Each refuses its example, so that a rule that matches nothing is noticed.
-const EVERYWHERE = [
-  ["markup from text", /\b(inner|outer)HTML\b|insertAdjacentHTML|\bsrcdoc\b/, "x.innerHTML = y"],
-  ["markup from text, elsewise", /document\s*\.\s*write|setHTML|createContextualFragment|DOMParser/, "document.writeln(x)"],
-  ["text as code", /\beval\b|\bFunction\s*\(|WebAssembly|importScripts/, "new Function(x)"],
-  ["a timer of a text", /set(Timeout|Interval)\s*\(\s*["'`]/, "setTimeout('x()', 1)"],
-  ["a javascript: URL", /javascript\s*:/i, 'href="javascript:x()"'],
-  ["a data: or blob: URL", /["'`(]\s*(data|blob):/i, 'src="data:text/html,x"'],
-  ["an address elsewhere", /["'`(=]\s*(https?:)?\/\/(?!\$\{)[a-z0-9]/i, 'src="//cdn.example/x.js"'],
-];
-const OF_JS = [
-  ["an import from elsewhere", /\bimport\s*\(?\s*["'`](?!\.\.?\/)|^(import|export)\b[^;]*\bfrom\s*["'`](?!\.\.?\/)/m, 'import x from "lit"'],
-  ["an import of what is not known", /\bimport\s*\(\s*[^"'`\s]/, "import(name)"],
-  ["a handler as a text", /setAttribute\s*\(\s*["'`]on/i, 'x.setAttribute("onclick", y)'],
-  ["a handler as a text, elsewise", /\.on[a-z]+\s*=\s*["'`]/, 'x.onclick = "y()"'],
-];
-const OF_MARKUP = [
-  ["an inline handler", /\son[a-z]+\s*=/i, '<b onclick="x()">'],
-  ["an inline script", /<script(?![^>]*\ssrc=)/i, "<script>x()</script>"],
-  ["an inline style", /<style|\sstyle\s*=/i, '<b style="x">'],
-  ["a frame or a plug-in", /<(iframe|frame|object|embed|base|applet)\b/i, "<iframe src=x>"],
-];
-const OF_CSS = [["a style from elsewhere", /@import|url\(\s*["']?(?!["']?\.?\/?[a-z])/i, "@import 'x.css'"]];
-
-const rulesOf = (path) => [
-  ...EVERYWHERE,
-  ...(extname(path) === ".js" ? OF_JS : []),
-  ...([".html", ".svg"].includes(extname(path)) ? OF_MARKUP : []),
-  ...(extname(path) === ".css" ? OF_CSS : []),
-];
-
-test("each rule refuses what it is for", () => {
-  for (const [name, pattern, example] of [...EVERYWHERE, ...OF_JS, ...OF_MARKUP, ...OF_CSS]) {
-    assert.match(example, pattern, name);
-  }
-});
+const scratch = mkdtempSync(join(tmpdir(), "pushmfa-app-"));
+after(() => rmSync(scratch, { recursive: true }));
 
 test("attack: nothing in the app makes markup or code of a text, or comes from elsewhere", () => {
-  assert.ok(files.length > 0);
-  for (const path of files) {
-    assert.ok(KNOWN.includes(extname(path)), `${path}: of a kind that this test does not know`);
-    if (!TEXTS.includes(extname(path))) continue;
-    // Names of XML in a picture are no addresses.
-    const text = readFileSync(path, "utf8").replaceAll('xmlns="http://www.w3.org/2000/svg"', "");
-    for (const [name, pattern] of rulesOf(path)) {
-      const found = pattern.exec(text);
-      assert.equal(found, null, `${path}: ${name}: ${found?.[0]}`);
-    }
-  }
+  assert.ok(files.length > 20);
+  assert.deepEqual(problemsOf(APP), []);
 });
 
-// As it is sent: what it costs on a phone's network, once, since the worker keeps it.
-test("the app is at most 60 KB as it is sent, all of it", () => {
-  console.log(`pushmfa/app: ${total.gzip} of ${MAX_BYTES} bytes by gzip, ${total.code} of code, ${total.bytes} with comments`);
-  assert.ok(total.gzip <= MAX_BYTES, `${total.gzip} bytes`);
+test("the check finds each thing that it looks for, planted into a copy of the app", () => {
+  const copy = join(scratch, "app");
+  cpSync(APP, copy, { recursive: true });
+  assert.deepEqual(problemsOf(copy), []);
+  for (const { rule, text, file } of SAMPLES) {
+    const path = join(copy, file);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+    const found = problemsOf(copy);
+    assert.ok(found.includes(`${file}: ${rule}`), `${text} is not found as ${rule}, but as ${found}`);
+    rmSync(path);
+  }
+  assert.ok(SAMPLES.length > 60);
+});
+
+test("the check finds it in the middle of the app's own files too", () => {
+  const copy = join(scratch, "own");
+  cpSync(APP, copy, { recursive: true });
+  const page = join(copy, "index.html"), code = join(copy, "screens.js"), style = join(copy, "style.css");
+  writeFileSync(page, '<main id="app" onclick="x()"></main>', { flag: "a" });
+  writeFileSync(code, "\nexport const bad = (x, y) => { x.innerHTML = y; };\n", { flag: "a" });
+  writeFileSync(style, "@import '//fonts.example/x.css';", { flag: "a" });
+  assert.deepEqual(problemsOf(copy), [
+    "index.html: an inline handler", "screens.js: markup from text", "style.css: an address elsewhere", "style.css: a style from elsewhere",
+  ]);
+});
+
+test(`the app is at most ${MAX_KB} KB, all of it`, () => {
+  console.table([...sizes, total]);
+  const kb = Math.ceil(total.bytes / 1024);
+  console.log(`pushmfa/app: ${total.bytes} bytes (${kb} KB), of which ${total.code} are no comments; ${total.gzip} by gzip. The goal is ${GOAL_KB} KB.`);
+  if (kb < MAX_KB) console.log(`MAX_KB in tests/app/static.test.js can be lowered to ${kb}.`);
+  assert.ok(kb <= MAX_KB, `${total.bytes} bytes are ${kb} KB`);
 });
