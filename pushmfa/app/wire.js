@@ -33,6 +33,7 @@ export const peerFrame = codec(MAX_FRAME, anyOf({
   },
   allow: { mailbox, senders: list(id, 0, 256) },
   envelope,
+  quiet: envelope,
   received: { mailbox, id },
   withdraw: { id, to: id, from: id },
   subscription: { mailbox, push: orNull(object({ endpoint: text(1, 2_048), p256dh: point, auth: id })) },

@@ -48,8 +48,11 @@ _LABELS: Final = {
 class Outbox(Protocol):
     """What the post needs of the link to the relays."""
 
-    def send(self, envelope: Envelope) -> bool:
-        """Hand envelope to all relays; whether at least one took it."""
+    def send(self, envelope: Envelope, *, quiet: bool = False) -> bool:
+        """Hand envelope to all relays; whether at least one took it.
+
+        quiet: no device is to be woken up for it.
+        """
         raise NotImplementedError
 
     def withdraw(
@@ -112,7 +115,9 @@ class Post:
     def tell(self, device: Device, statement: HostStatement, lifetime: int) -> bool:
         """Sign, seal and send statement to device; whether a relay took it."""
         label = _LABELS[type(statement)]
-        return self.send(self.address(device, encode(statement), label, lifetime))
+        envelope = self.address(device, encode(statement), label, lifetime)
+        # A phone that lies there would ring once more for a login that is over.
+        return self._outbox.send(envelope, quiet=isinstance(statement, Outcome))
 
     def withdraw(self, envelope: Envelope) -> None:
         """Take an envelope back that was perhaps not delivered yet."""

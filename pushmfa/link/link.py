@@ -28,6 +28,7 @@ from pushmfa.link.seen import SeenEnvelopes
 from pushmfa.terms import EnvelopeId, MailboxId, Role
 from pushmfa.wire.link import (
     FEATURE_ACCEPTED,
+    FEATURE_QUIET,
     MAX_MAILBOXES,
     MAX_SENDERS,
     Accepted,
@@ -35,6 +36,7 @@ from pushmfa.wire.link import (
     Frame,
     Greeting,
     Hello,
+    Quiet,
     Received,
     Refused,
     RelayFrame,
@@ -94,6 +96,8 @@ class Link:
         self._seen = SeenEnvelopes()
         self._sent = SeenEnvelopes()
         self._ready = asyncio.Event()
+        self._knows_quiet: set[str] = set()
+        """Names of relays, by their last greeting."""
         dial = make_dialer(Network(ca=ca, proxy=proxy), names)
         conversation = Conversation(
             hello=self._hello,
@@ -112,16 +116,23 @@ class Link:
             for connection in self._connections:
                 group.create_task(connection.run())
 
-    def send(self, envelope: Envelope) -> bool:
+    def send(self, envelope: Envelope, *, quiet: bool = False) -> bool:
         """Hand envelope to every relay that is ready; say whether one took it.
 
+        quiet: nobody is to be woken up for it, where the relay knows of that.
         True does not mean that it arrived anywhere; it means that it may have left
         this machine. The same envelope may be sent again: receivers drop doubles.
         """
         self._sent.is_new(
             envelope.to, envelope.id, lifetime=envelope.lifetime, now=_now()
         )
-        return self._send_to_all(envelope)
+        frames = [
+            Quiet.of(envelope) if quiet and one.name in self._knows_quiet else envelope
+            for one in self._connections
+        ]
+        pairs = zip(self._connections, frames, strict=True)
+        # A list, not a generator: any() would stop at the first that takes it.
+        return any([connection.send(frame) for connection, frame in pairs])
 
     def withdraw(
         self, *, identifier: EnvelopeId, to: MailboxId, sender: MailboxId
@@ -182,6 +193,10 @@ class Link:
             connection.hurry()
 
     def _hello(self, name: str, greeting: Greeting) -> Hello:
+        if FEATURE_QUIET in greeting.features:
+            self._knows_quiet.add(name)
+        else:
+            self._knows_quiet.discard(name)
         return make_hello(
             greeting,
             name=name,

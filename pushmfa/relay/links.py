@@ -20,6 +20,7 @@ from pushmfa.relay.wakeups import Pusher
 from pushmfa.terms import MailboxId, Nonce, Role
 from pushmfa.wire.link import (
     FEATURE_ACCEPTED,
+    FEATURE_QUIET,
     FEATURE_WAKEUP,
     HELLO_LATE,
     HELLO_REFUSED,
@@ -31,6 +32,7 @@ from pushmfa.wire.link import (
     Greeting,
     Hello,
     PeerFrame,
+    Quiet,
     Ready,
     Received,
     Subscription,
@@ -96,7 +98,8 @@ class Links:
     async def _greet(self, connection: Connection) -> Peer | None:
         nonce = Nonce(secrets.token_bytes(Nonce.MAX))
         can_push = self._pusher.key is not None
-        features = (FEATURE_ACCEPTED, *((FEATURE_WAKEUP,) if can_push else ()))
+        wakes = (FEATURE_WAKEUP,) if can_push else ()
+        features = (FEATURE_ACCEPTED, FEATURE_QUIET, *wakes)
         greeting = Greeting(versions=VERSIONS, nonce=nonce, features=features)
         connection.send(encode_frame(greeting))
         try:
@@ -154,8 +157,8 @@ class Links:
         # Acts on frame; True if it does not count against the rate of frames.
         now = self._clock()
         match frame:
-            case Envelope():
-                self._send(self._mailboxes.take(link, frame, now))
+            case Envelope() | Quiet():
+                self._take(link, frame, now)
             case Received():
                 # Up to 64 * 64 of them come at once from whoever was away, each
                 # for an envelope that was counted when it came in.
@@ -171,6 +174,13 @@ class Links:
             case Hello():
                 raise MalformedError("a second hello")
         return False
+
+    def _take(self, link: Link, frame: Envelope | Quiet, now: float) -> None:
+        wakes = isinstance(frame, Envelope)
+        if not wakes and link.role is not Role.HOST:
+            raise MalformedError("a quiet envelope of a device")
+        envelope = frame if isinstance(frame, Envelope) else frame.envelope()
+        self._send(self._mailboxes.take(link, envelope, now, wakes=wakes))
 
     def _send(self, sends: list[Send]) -> None:
         for link, frame in sends:

@@ -165,9 +165,12 @@ class Mailboxes:
             if of_host and not self._is_welcome(entry.envelope, senders):
                 self._forget(box, entry)
 
-    def take(self, link: Link, envelope: Envelope, now: float) -> list[Send]:
+    def take(
+        self, link: Link, envelope: Envelope, now: float, *, wakes: bool = True
+    ) -> list[Send]:
         """Take an envelope from link; return what is to be sent to whom.
 
+        wakes: whether the device is to be woken up for it, if it is a host's.
         StoreError if it cannot be found out whether link may send it.
         """
         reason = self._reason_to_refuse(link, envelope, now)
@@ -188,7 +191,8 @@ class Mailboxes:
         )
         is_remembered = self._remember(box, entry)
         # A meeting mailbox is nobody's who could be woken up.
-        may_wake = link.role is Role.HOST and envelope.to != envelope.sender
+        is_meeting = envelope.to == envelope.sender
+        may_wake = wakes and link.role is Role.HOST and not is_meeting
         if readers:
             if may_wake and is_remembered:
                 self._watch(box, entry, readers)

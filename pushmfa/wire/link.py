@@ -7,6 +7,7 @@
       |  -> allow {mailbox, senders}          devices: whom to take envelopes from
       |  -> envelope {id, to, from, ...}      <- envelope: it just came in
       |  <- stored {id, to, from, ...}        it waited; -> received {mailbox, id}
+      |  -> quiet {id, to, from, ...}         hosts: as envelope, but wake nobody up
       |  <- accepted {id, wakeup}             ours waits (feature "accepted")
       |  -> withdraw {id, to, from}           forget ours, if it still waits
       |  <- refused {id, reason}              ours was not taken
@@ -54,6 +55,9 @@ FEATURE_ACCEPTED: Final = "accepted"
 
 FEATURE_WAKEUP: Final = "wakeup"
 """A device that names it may be woken up, and acknowledges every envelope."""
+
+FEATURE_QUIET: Final = "quiet"
+"""A relay that names it knows the frame `quiet`."""
 
 RESERVED_FRAMES: Final = ("cancel", "wakeup", "move")
 """Names of frames of later features; this version refuses them."""
@@ -203,6 +207,19 @@ class Envelope(EnvelopeFields, frozen=True, tag="envelope"):
     """An envelope on its way; acknowledged only by who named `wakeup`."""
 
 
+class Quiet(EnvelopeFields, frozen=True, tag="quiet"):
+    """An envelope of a host for which the relay wakes nobody up."""
+
+    @classmethod
+    def of(cls, envelope: Envelope) -> "Quiet":
+        """Return the frame that carries envelope."""
+        return cls(**msgspec.structs.asdict(envelope))
+
+    def envelope(self) -> Envelope:
+        """Return what it carries."""
+        return Envelope(**msgspec.structs.asdict(self))
+
+
 class Stored(EnvelopeFields, frozen=True, tag="stored"):
     """An envelope that waited; the peer answers `received`."""
 
@@ -236,7 +253,9 @@ class Refused(Message, frozen=True, tag="refused"):
     reason: RefusalReason
 
 
-PeerFrame = Hello | Allow | Envelope | Received | Withdraw | Subscription | TryWakeUp
+PeerFrame = (
+    Hello | Allow | Envelope | Quiet | Received | Withdraw | Subscription | TryWakeUp
+)
 RelayFrame = (
     Greeting | Ready | Envelope | Stored | Accepted | Refused | WakeUpKey | WakeUpReport
 )

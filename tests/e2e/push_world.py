@@ -207,6 +207,10 @@ class Scene:
         self.service.wait_taken(self._pushes, PATIENCE)
         return self.phone.notification()
 
+    def more_pushes(self) -> int:
+        """Return how many pushes came that no login was the reason of."""
+        return len(self.service.taken) - self._pushes
+
     def open_card(self, shown: Shown | None = None, *, is_warm: bool = True) -> None:
         """Tap on the notification, of the next push, and see the card.
 

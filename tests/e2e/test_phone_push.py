@@ -44,10 +44,11 @@ def scene(enrolled: Scene) -> Iterator[Scene]:
     enrolled.put_away()
     yield enrolled
     assert enrolled.service.problems == []
+    assert enrolled.more_pushes() == 0, "rung for something that is no login"
 
 
 def tell(scene: Scene) -> None:
-    for name in ("to_notification", "to_card"):
+    for name in ("to_notification", "to_card") if scene.wakes else ():
         took = sorted(1000 * getattr(wake, name) for wake in scene.wakes)
         line = f"push {name}: median {median(took):.0f} ms of {len(took)}"
         print(f"\n{line}, at most {took[-1]:.0f} ms")  # noqa: T201  for -s

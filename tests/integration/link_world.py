@@ -41,6 +41,7 @@ class FakeRelay:
         self.hellos: list[Hello] = []
         self.headers: list[str] = []
         self.close_code: int | None = None
+        self.features: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -51,7 +52,9 @@ class FakeRelay:
         """Greet, take the hello, then keep every frame of one peer."""
         assert socket.request is not None
         self.headers = [key for key, _ in socket.request.headers.raw_items()]
-        greeting = Greeting(versions=self.versions, nonce=self.nonce, features=())
+        greeting = Greeting(
+            versions=self.versions, nonce=self.nonce, features=self.features
+        )
         await socket.send(encode_frame(greeting))
         hello = decode_peer_frame(await socket.recv(decode=False))
         assert isinstance(hello, Hello)

@@ -12,6 +12,7 @@ from pushmfa.wire.link import (
     Accepted,
     Allow,
     Envelope,
+    Quiet,
     Received,
     RefusalReason,
     Refused,
@@ -169,6 +170,24 @@ def test_it_comes_back_after_the_relay_died() -> None:
         readiness = [state.is_ready for state in states]
         assert readiness[:2] == [True, False]
         assert True in readiness[2:]
+
+    asyncio.run(scenario())
+
+
+def test_quiet_is_said_to_a_relay_that_knows_it() -> None:
+    async def scenario() -> None:
+        mailbox = OpenMailbox(Signer.from_seed(new_seed()))
+        envelope = live(envelope_to(mailbox, 1))
+        async with fake_relay() as old, fake_relay() as new:
+            new.features = ("later", "quiet")
+            link = make_link([old.name, new.name], mailbox, role=Role.HOST)
+            async with running(link):
+                await until(lambda: all(state.is_ready for state in link.states()))
+                assert link.send(envelope, quiet=True)
+                assert await old.hear() == envelope
+                assert await new.hear() == Quiet.of(envelope)
+                assert link.send(envelope)
+                assert await new.hear() == envelope
 
     asyncio.run(scenario())
 

@@ -15,6 +15,7 @@ from pushmfa.wire.codec import encode_base64url
 from pushmfa.wire.link import (
     Accepted,
     Envelope,
+    Quiet,
     Received,
     Stored,
     TryWakeUp,
@@ -75,6 +76,26 @@ def test_a_sleeping_device_is_woken_up_and_finds_its_envelope(
             assert isinstance(stored, Stored)
             assert encode_base64url(stored.id) == push.content
             await until_pushes(world.relay, sent=1)
+
+    run(main())
+
+
+def test_a_quiet_envelope_waits_and_rings_nowhere(
+    tmp_path: Path, service: FakePushService
+) -> None:
+    async def main() -> None:
+        async with push_world(tmp_path, service) as world:
+            await world.subscribe()
+            host = await world.host()
+            await host.say(Quiet.of(envelope_of(1, HOST, DEVICE)))
+            assert await host.hear() == accepted(1, WakeUp.NONE)
+            # The next one does, and is the first push.
+            await host.say(envelope_of(2, HOST, DEVICE))
+            assert await host.hear() == accepted(2, WakeUp.SENT)
+            assert [push.content for push in await service.taken(1)] == [content_of(2)]
+            device = await Peer.open(world.relay, Role.DEVICE, DEVICE)
+            frames = [await device.hear(), await device.hear()]
+            assert [type(frame) for frame in frames] == [Stored, Stored]
 
     run(main())
 
@@ -325,7 +346,7 @@ def test_a_relay_that_pushes_not_says_so(
         settings = settings_in(tmp_path, push=PushSettings(enabled=False))
         async with running(settings) as relay:
             device = await Peer.open(relay, Role.DEVICE, DEVICE, features=WAKES)
-            assert device.greeting.features == ("accepted",)
+            assert device.greeting.features == ("accepted", "quiet")
             await device.say(allow_of(DEVICE, HOST))
             push = service.subscribe(bytes(65))
             assert await said(device, MAILBOX, push) is WakeUpResult.NONE
@@ -341,7 +362,7 @@ def test_a_device_that_names_nothing_hears_nothing_new(
     async def main() -> None:
         async with push_world(tmp_path, service) as world:
             device = await Peer.open(world.relay, Role.DEVICE, DEVICE)
-            assert device.greeting.features == ("accepted", "wakeup")
+            assert device.greeting.features == ("accepted", "quiet", "wakeup")
             assert await device.hears_nothing()
             host = await Peer.open(world.relay, Role.HOST, HOST, features=WAKES)
             assert await host.hears_nothing()

@@ -19,6 +19,7 @@ from pushmfa.wire.link import (
     Allow,
     Hello,
     MailboxProof,
+    Quiet,
     Ready,
     Received,
     RefusalReason,
@@ -139,6 +140,7 @@ def test_attack_hello_too_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         '{"type":"wakeup","mailbox":"AAAAAAAAAAAAAAAAAAAAAA"}',
         encode_frame(Received(mailbox=mailbox_of(HOST), id=EnvelopeId(bytes(16)))),
         encode_frame(envelope_of(1, HOST, DEVICE)).replace('"to"', '"to":1,"to"'),
+        encode_frame(Quiet.of(envelope_of(1, DEVICE, HOST))),
     ],
 )
 @pytest.mark.parametrize("is_ready", [False, True])

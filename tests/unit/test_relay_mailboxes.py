@@ -255,6 +255,17 @@ def test_what_goes_to_a_link_is_watched_until_it_is_received(
     assert (len(world.waker.watched), world.waker.woken) == (1, [])
 
 
+def test_what_is_to_wake_nobody_waits_all_the_same(world: World) -> None:
+    accepted = Accepted(id=envelope_of(1).id, wakeup=WakeUp.NONE)
+    taken = world.mailboxes.take(world.host, envelope_of(1), NOW, wakes=False)
+    assert taken == [Send(world.host, accepted)]
+    device = world.open(Role.DEVICE, DEVICE)
+    assert ids(world.waiting(Role.DEVICE, DEVICE)) == [1]
+    taken = world.mailboxes.take(world.host, envelope_of(2), NOW, wakes=False)
+    assert Send(device, envelope_of(2)) in taken
+    assert (world.waker.woken, world.waker.watched) == ([], [])
+
+
 def test_what_is_withdrawn_or_expired_wakes_nobody(world: World) -> None:
     world.open(Role.DEVICE, DEVICE)
     for number in (1, 2):

@@ -514,6 +514,7 @@ PEER_FRAMES: dict[str, Fields] = {
     "envelope": m.ENVELOPE,
     "envelope of 11,264 bytes for 7 days": m.ENVELOPE
     | {"sealed": b64(bytes(11_264)), "lifetime": 604_800},
+    "quiet": m.QUIET,
     "received": m.RECEIVED,
     "withdraw": m.WITHDRAW,
     "subscription": m.SUBSCRIPTION,

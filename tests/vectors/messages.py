@@ -236,6 +236,7 @@ ENVELOPE: Fields = {"type": "envelope"} | _ENVELOPE
 STORED: Fields = {"type": "stored"} | _ENVELOPE
 ACCEPTED: Fields = {"type": "accepted"} | _ID | {"wakeup": "sent"}
 RECEIVED: Fields = {"type": "received", "mailbox": b64(PHONE.mailbox)} | _ID
+QUIET: Fields = ENVELOPE | {"type": "quiet"}
 WITHDRAW: Fields = {"type": "withdraw"} | _ID | _WAY
 REFUSED: Fields = {"type": "refused"} | _ID | {"reason": "not_allowed"}
 ALLOW: Fields = {
