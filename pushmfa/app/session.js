@@ -55,7 +55,8 @@ export function newSession(app) {
     const old = (await keep.entries("seen:")).filter(([, { until }]) => until + DAY < now());
     await keep.remove(old.map(([key]) => key));
     const [cards = [], notes = [], details = false] = await Promise.all(["cards", "notes", "details"].map(keep.get));
-    app.happen({ type: "is", change: { cards, notes, details } });
+    const known = hosts.filter(({ status }) => status !== "pending");
+    app.happen({ type: "is", change: { hosts: known, cards, notes, details } }); // at once: a card is told with its host
     app.happen({ type: "tick" });
     await reload();
   }

@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import threading
-import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,6 +19,18 @@ from tests.app.screens.phone import WATCH, AppPage
 from tests.fakes.notifications import Desktop, Shown, desktop
 
 T = TypeVar("T")
+
+CLOCK: Final = """
+new MutationObserver((_, watch) => {
+  if (!document.querySelector("input.number")) return;
+  watch.disconnect();
+  requestAnimationFrame(() => {
+    const { timeOrigin } = performance, now = performance.now();
+    window.__card = [timeOrigin / 1000, (timeOrigin + now) / 1000];
+  });
+}).observe(document, { childList: true, subtree: true });
+"""
+"""Notes in a page, in Unix seconds, when it began and its first card was drawn."""
 
 PATIENCE: Final = 60.0
 """Seconds that anything may take: the browser starts on a machine with much to do."""
@@ -104,10 +115,15 @@ class PushPhone:
         """See `AppPage`."""
         return self._do(self._app_now.confirm_trust())
 
-    def sees(self, title: str) -> float:
-        """Wait for the screen; return the monotonic second."""
+    def sees(self, title: str) -> None:
+        """Wait for the screen."""
         self._do(self._app_now.sees(title))
-        return time.monotonic()
+
+    def drawn(self) -> tuple[float, float]:
+        """Return the Unix seconds when the page began, and drew its first card."""
+        waiting = self._app_now.page.wait_for_function("window.__card")
+        began, drawn = self._do(self._do(waiting).json_value())
+        return began, drawn
 
     def reads(self, text: str) -> None:
         """Wait until this is to be read somewhere on the screen."""
@@ -141,6 +157,10 @@ class PushPhone:
     def text(self) -> str:
         """Return all that is to be read."""
         return self._do(self._app_now.text())
+
+    def heard(self) -> str:
+        """Return what a screen reader was told last."""
+        return self._do(self._app_now.page.locator("#live").inner_text())
 
     # --- on the loop -----------------------------------------------------------------
 
@@ -186,6 +206,7 @@ class PushPhone:
             viewport={"width": 390, "height": 844},
         )
         await context.add_init_script(WATCH)
+        await context.add_init_script(CLOCK)
         self._context = context
 
         async def close() -> None:
