@@ -23,7 +23,7 @@ from tests.integration.daemon_world import (
 )
 
 PIXEL = ("alice", "Pixel")
-ROOT, ALICE, BOB = 0, 1001, 1002
+ROOT, ALICE = 0, 1001
 
 
 def turned(code: str) -> str:
