@@ -10,6 +10,7 @@ APT := $(APT_BUILD) bash ca-certificates clang git groff-base libclang-rt-dev \
        util-linux valgrind
 BENCH_APT := libpam-duo
 PROXIES := caddy nginx
+PICTURES_APT := fonts-dejavu-core fonts-roboto-unhinted pngquant
 BROWSER_APT := chromium dbus-daemon firefox-esr webkit2gtk-driver xvfb
 BIN := .venv/bin
 MODULE := build/pam_pushmfa.so
@@ -71,6 +72,16 @@ app-browsers: install-needs build/.apt-browsers
 # The app on a real relay and a real host, in Chromium. SHOTS=FOLDER keeps pictures.
 app-screens: install-needs build/.apt-browsers tests/app/node_modules/.installed
 	PUSHMFA_SHOTS=$(SHOTS) $(BIN)/pytest -q -n 2 tests/app/screens
+
+# The pictures of the README, from the running system.
+.PHONY: screenshots icons
+screenshots: install-needs module build/.apt-browsers build/.apt-pictures
+	$(SUDO) $(BIN)/python -m tests.app.pictures.take docs/images
+
+# icon.png of icon.svg; app-screens checks that it is.
+icons: install-needs build/.apt-browsers build/.apt-pictures
+	$(BIN)/python -m tests.app.pictures.icons
+	$(BIN)/node tests/app/version.js
 
 tests/app/node_modules/.installed: tests/app/package-lock.json .venv/.installed
 	@echo "installing the tools of the app into tests/app/node_modules"
@@ -231,7 +242,8 @@ build/.apt: PACKAGES = $(APT)
 build/.apt-build: PACKAGES = $(APT_BUILD)
 build/.apt-bench: PACKAGES = $(BENCH_APT)
 build/.apt-browsers: PACKAGES = $(BROWSER_APT)
-build/.apt build/.apt-build build/.apt-bench build/.apt-browsers: Makefile
+build/.apt-pictures: PACKAGES = $(PICTURES_APT)
+build/.apt build/.apt-build build/.apt-bench build/.apt-browsers build/.apt-pictures: Makefile
 	@mkdir -p build
 	@missing=$$(for p in $(PACKAGES); do \
 	    dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' \

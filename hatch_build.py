@@ -27,6 +27,7 @@ class WheelHook(BuildHookInterface[Any]):
         for folder in SHARED:
             inside = f"pushmfa/share/{os.path.basename(folder)}"
             for path in sorted((root / folder).rglob("*")):
-                if path.is_file():
+                # Pictures are for the README, which is no file of the wheel.
+                if path.is_file() and path.suffix != ".png":
                     relative = path.relative_to(root / folder).as_posix()
                     build_data["force_include"][str(path)] = f"{inside}/{relative}"

@@ -226,7 +226,7 @@ function ended(model, act, card) {
   const kind = end.startsWith("approved") ? "good" : ["wrong", "not_me", "locked"].includes(end) ? "bad" : "";
   const more = waiting(model).length;
   return {
-    main: [title(t(`e_${end}`)), p(t(isUnsent ? "e_unsent_text" : `e_${end}_text`), kind), facts(model, card)],
+    main: [title(t(`e_${end}`)), p(t(isUnsent ? "e_unsent_text" : `e_${end}_text`), `lead ${kind}`), facts(model, card)],
     actions: [button(more ? t(more === 1 ? "waits_one" : "waits", { n: more }) : t("done"), act.next, "main")],
   };
 }
@@ -266,13 +266,13 @@ function hostPage(model, act, host) {
     event.preventDefault();
     if (name.value.trim()) act.rename(host, name.value.trim());
   };
-  const relay = (/** @type {string} */ url) => `${safe(url)}: ${t(model.links[url] === "ready" ? "connected" : "not_connected")}\n`;
+  const relay = (/** @type {string} */ url) => `${safe(url)}\n${t(model.links[url] === "ready" ? "connected" : "not_connected")}\n`;
   const isOn = host.status !== "revoked";
   return {
     main: [
       title(nameOf(host)),
       !isOn && note(p(t("revoked"))), host.isLost && note(p(t("no_keys_left"))),
-      h("form", { submit: rename }, h("label", { for: id }, t("name")), two(name, h("button", {}, t("save")))),
+      h("form", { submit: rename }, h("label", { for: id }, t("name")), h("div", { class: "field" }, name, h("button", {}, t("save")))),
       h("div", { class: "box" }, rows([
         ["host", [safe(host.host_name)]], ["user", [safe(host.user)]], ["fingerprint", [h("code", {}, fingerprint(host.host_id))]],
         ["since", [when(host.enrolled_at)]], ["last_seen", [host.last_seen ? when(host.last_seen) : t("never")]],

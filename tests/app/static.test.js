@@ -1,9 +1,9 @@
 // What stands in the files of the app, without running them: no text becomes markup or
 // code, nothing comes from elsewhere, and none of it grows.
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { problemsOf, SAMPLES } from "./rules.js";
 import { APP, files, sizes, total } from "./sizes.js";
@@ -18,6 +18,24 @@ after(() => rmSync(scratch, { recursive: true }));
 test("attack: nothing in the app makes markup or code of a text, or comes from elsewhere", () => {
   assert.ok(files.length > 20);
   assert.deepEqual(problemsOf(APP), []);
+});
+
+// Browsers believe `sizes`, and then draw another picture larger than it is.
+test("icons of the manifest have the pixels that it says", () => {
+  const read = (name) => readFileSync(files.find((path) => basename(path) === name));
+  const { icons } = JSON.parse(read("manifest.webmanifest").toString());
+  for (const { src, sizes, type } of icons) {
+    const file = read(src);
+    if (type === "image/svg+xml") {
+      assert.equal(sizes, "any");
+      continue;
+    }
+    assert.equal(type, "image/png");
+    assert.equal(file.subarray(12, 16).toString(), "IHDR");
+    assert.equal(sizes, `${file.readUInt32BE(16)}x${file.readUInt32BE(20)}`);
+  }
+  const purposes = icons.filter(({ type }) => type === "image/png").map(({ purpose }) => purpose);
+  assert.deepEqual(purposes.sort(), ["any", "maskable"]);
 });
 
 test("the check finds each thing that it looks for, planted into a copy of the app", () => {

@@ -50,6 +50,24 @@ async def _is_installable(it: Phone) -> None:
     assert set(errors) <= {"in-incognito"}, errors
     manifest = await session.send("Page.getAppManifest")
     assert manifest["errors"] == [], manifest["errors"]
+    assert await it.page.evaluate(OF_THE_DRAWING) < 0.01, "make icons"
+
+
+OF_THE_DRAWING = """async () => {
+  const pixels = async (src) => {
+    const image = new Image(), canvas = document.createElement("canvas");
+    image.src = src;
+    await image.decode();
+    canvas.width = canvas.height = 192;
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0, 192, 192);
+    return context.getImageData(0, 0, 192, 192).data;
+  };
+  const [drawing, picture] = [await pixels("/icon.svg"), await pixels("/icon.png")];
+  const others = drawing.filter((value, at) => Math.abs(value - picture[at]) > 48);
+  return others.length / drawing.length;
+}"""
+"""Which part of icon.png differs from icon.svg."""
 
 
 SHOWN = """async () => {
