@@ -68,6 +68,7 @@ app-tests: tests/app/node_modules/.installed
 # The same in Chromium, Firefox and WebKitGTK.
 app-browsers: install-needs build/.apt-browsers
 	$(BIN)/python -m tests.app.browsers.run
+	$(BIN)/python -m tests.app.browsers.real_app
 
 # The app on a real relay and a real host, in Chromium. SHOTS=FOLDER keeps pictures.
 app-screens: install-needs build/.apt-browsers tests/app/node_modules/.installed

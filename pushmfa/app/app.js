@@ -127,8 +127,8 @@ async function runEnrollment(link, label, verifies) {
       },
       code: (code, said) => at({ at: "code", code, host: said.host_name, user: said.user }),
     });
-    change({ isKept: await persist() });
     at({ at: "done", host: host.host_name });
+    persist().then((isKept) => change({ isKept })); // Firefox asks the person, who may take her time
   } catch (error) {
     const { kind, code } = error instanceof Refusal ? error : { kind: "", code: "checks" };
     const isKnown = t(`x_${code}`) !== `x_${code}` && kind !== "bad_key";

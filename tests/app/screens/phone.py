@@ -123,13 +123,13 @@ class AppPage:
             await self.page.set_viewport_size(usual)
 
 
-class Phone(AppPage):
-    """A page of the app, and the host whose device it is."""
+class Terminal:
+    """What a person does at the host."""
 
-    def __init__(self, page: Page, w: World, origin: str) -> None:
-        super().__init__(page)
+    def __init__(self, w: World, origin: str) -> None:
         self.w = w
         self.origin = origin
+        self._typed: asyncio.Queue[str] = asyncio.Queue()
 
     async def log_in(self, **items: str | bytes | int | None) -> tuple[Module, str]:
         """Start a login; return it, and the number that its terminal shows."""
@@ -139,7 +139,7 @@ class Phone(AppPage):
     async def begin(self, user: str = "alice") -> str:
         """Ask for an enrollment of user at the host; return its link."""
         shown: asyncio.Queue[str] = asyncio.Queue()
-        self._typed: asyncio.Queue[str] = asyncio.Queue()
+        self._typed = asyncio.Queue()
         loop = asyncio.get_running_loop()
 
         def on_link(event: control.EnrollLink) -> None:
@@ -157,6 +157,19 @@ class Phone(AppPage):
         self._terminal.add_done_callback(lambda task: task.exception())
         return await within(shown.get())
 
+    async def type_digits(self, digits: str) -> None:
+        """Type digits into the terminal, and wait for its end."""
+        await self._typed.put(digits)
+        await within(asyncio.wait([self._terminal]), 30)
+
+
+class Phone(AppPage, Terminal):
+    """A page of the app, and the host whose device it is."""
+
+    def __init__(self, page: Page, w: World, origin: str) -> None:
+        AppPage.__init__(self, page)
+        Terminal.__init__(self, w, origin)
+
     async def enroll(
         self,
         *,
@@ -171,11 +184,6 @@ class Phone(AppPage):
         digits = await self.confirm_trust(looks=looks)
         await self.type_digits(typed_as(digits))
         await self.sees(ends)
-
-    async def type_digits(self, digits: str) -> None:
-        """Type digits into the terminal, and wait for its end."""
-        await self._typed.put(digits)
-        await within(asyncio.wait([self._terminal]), 30)
 
 
 @asynccontextmanager
@@ -194,10 +202,10 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def phone(
-    folder: Path, chromium: Browser, *, login: LoginSettings | None = None, **looks: Any
-) -> AsyncIterator[Phone]:
-    """Give the app's page at a relay that serves it, and a host without devices."""
+async def served(
+    folder: Path, *, login: LoginSettings | None = None
+) -> AsyncIterator[Terminal]:
+    """Give a relay that serves the app, and a host without devices."""
     port = free_port()
     origin = f"http://localhost:{port}"
 
@@ -209,11 +217,20 @@ async def phone(
         return replace(config, web_origin=origin)
 
     async with world(folder, login=login, config=of_host, relay=of_relay) as w:
+        yield Terminal(w, origin)
+
+
+@asynccontextmanager
+async def phone(
+    folder: Path, chromium: Browser, *, login: LoginSettings | None = None, **looks: Any
+) -> AsyncIterator[Phone]:
+    """Give the app's page there."""
+    async with served(folder, login=login) as at:
         context = await chromium.new_context(
             **{"locale": "en-US", "viewport": {"width": 390, "height": 844}, **looks}
         )
         await context.add_init_script(WATCH)
         try:
-            yield Phone(await context.new_page(), w, origin)
+            yield Phone(await context.new_page(), at.w, at.origin)
         finally:
             await context.close()
