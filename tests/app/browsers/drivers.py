@@ -142,13 +142,15 @@ class WebDriver:
         wanted = {"browserName": "MiniBrowser", "webkitgtk:browserOptions": options}
         body = {"capabilities": {"alwaysMatch": wanted}}
         async with asyncio.timeout(PATIENCE):
-            while True:
-                try:
-                    session = await self.call("POST", "", body)
-                    break
-                except OSError:
-                    await asyncio.sleep(0.2)
+            while (session := await self._begun(body)) is None:  # noqa: ASYNC110  it tells nobody
+                await asyncio.sleep(0.2)  # its driver starts
         self._session = f"/{session['sessionId']}"
+
+    async def _begun(self, body: dict[str, Any]) -> Any:
+        try:
+            return await self.call("POST", "", body)
+        except OSError:
+            return None
 
     async def call(self, method: str, path: str, body: dict[str, Any]) -> Any:
         """Return the value that one command gives."""
