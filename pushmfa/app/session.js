@@ -112,6 +112,8 @@ export function newSession(app) {
       card = await accept(host, opened, envelope);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error; // not kept: the relay sends it again
+      // Attack: one relay of several brings garbage first, under the id of a challenge.
+      return true;
     }
     await keep.put({ [seen]: { until: now() + envelope.lifetime, card } });
     if (wanted) showWoken(false);

@@ -123,9 +123,7 @@ class Link:
         True does not mean that it arrived anywhere; it means that it may have left
         this machine. The same envelope may be sent again: receivers drop doubles.
         """
-        self._sent.is_new(
-            envelope.to, envelope.id, lifetime=envelope.lifetime, now=_now()
-        )
+        self._sent.is_new(envelope, now=_now())
         frames = [
             Quiet.of(envelope) if quiet and one.name in self._knows_quiet else envelope
             for one in self._connections
@@ -233,13 +231,11 @@ class Link:
         if mailbox is None or not mailbox.takes_from(envelope.sender):
             log.warning("%s brings an envelope that is not for us", connection.name)
             return False
-        if self._sent.has(envelope.to, envelope.id):
+        if self._sent.has(envelope):
             # Attack: our own envelope comes back to the meeting mailbox.
             log.warning("%s brings our own envelope back", connection.name)
             return False
-        if self._seen.is_new(
-            envelope.to, envelope.id, lifetime=envelope.lifetime, now=_now()
-        ):
+        if self._seen.is_new(envelope, now=_now()):
             await self._hand_on(connection, envelope)
         return True
 

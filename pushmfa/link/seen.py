@@ -6,47 +6,50 @@ sends again what may have been lost (docs/protocol.md 3.1 and 3.3).
 
 from collections import OrderedDict
 from math import inf
-from typing import Final
+from typing import Final, TypeAlias
 
 from pushmfa.terms import EnvelopeId, MailboxId
+from pushmfa.wire.link import Envelope, Stored
 
 MAX_SEEN: Final = 4_096
 
 
+Key: TypeAlias = tuple[MailboxId, EnvelopeId, int]
+
+
 class SeenEnvelopes:
-    """Remembers mailbox and id of the last 4,096 envelopes, old ones go first.
+    """Remembers mailbox, id and content of the last 4,096 envelopes, old ones go first.
 
     The mailbox belongs to the key: who may write to one mailbox of a device must not
-    make envelopes of another host disappear by taking their ids first.
+    make envelopes of another host disappear by taking their ids first. So does what is
+    sealed: nor must one relay of several, with something else under the id.
     """
 
     def __init__(self, limit: int = MAX_SEEN) -> None:
         self._limit = limit
-        self._expiries: OrderedDict[tuple[MailboxId, EnvelopeId], float]
-        self._expiries = OrderedDict()
+        self._expiries: OrderedDict[Key, float] = OrderedDict()
         self._earliest = inf
         """No entry expires before."""
 
-    def is_new(
-        self, mailbox: MailboxId, identifier: EnvelopeId, *, lifetime: int, now: float
-    ) -> bool:
+    def is_new(self, envelope: Envelope | Stored, *, now: float) -> bool:
         """Say whether this envelope was not here before, and remember it.
 
-        lifetime and now are seconds; now is any clock that only goes forward. An
-        entry whose lifetime is over gives way before one that still counts.
+        now is seconds of any clock that only goes forward. An entry whose lifetime is
+        over gives way before one that still counts.
         """
-        key = (mailbox, identifier)
+        key = _key_of(envelope)
         if key in self._expiries:
             return False
         if len(self._expiries) >= self._limit:
             self._make_room(now)
-        self._expiries[key] = now + lifetime
-        self._earliest = min(self._earliest, now + lifetime)
+        expiry = now + envelope.lifetime
+        self._expiries[key] = expiry
+        self._earliest = min(self._earliest, expiry)
         return True
 
-    def has(self, mailbox: MailboxId, identifier: EnvelopeId) -> bool:
+    def has(self, envelope: Envelope | Stored) -> bool:
         """Say whether this envelope was here; remember nothing."""
-        return (mailbox, identifier) in self._expiries
+        return _key_of(envelope) in self._expiries
 
     def _make_room(self, now: float) -> None:
         if now >= self._earliest:
@@ -57,3 +60,8 @@ class SeenEnvelopes:
             self._earliest = min(self._expiries.values(), default=inf)
         if len(self._expiries) >= self._limit:
             self._expiries.popitem(last=False)
+
+
+def _key_of(envelope: Envelope | Stored) -> Key:
+    # Not all of the content: hash() of bytes is keyed in each process (PEP 456).
+    return envelope.to, envelope.id, hash(envelope.sealed)

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 
+import msgspec
 import pytest
 
 from pushmfa.errors import ConfigError, SealError
 from pushmfa.link.link import Link
 from pushmfa.terms import Role
+from pushmfa.wire.envelope import Sealed
 from pushmfa.wire.link import (
     Envelope,
     Received,
@@ -134,6 +136,24 @@ def test_attack_an_envelope_that_does_not_open_ends_no_link() -> None:
                 await relay.say(envelope_to(mailbox, 1))
                 assert isinstance(await relay.hear(), Received)
                 assert len(relay.sockets) == 1
+
+    asyncio.run(scenario())
+
+
+def test_attack_one_of_two_relays_takes_the_id_of_an_envelope_first() -> None:
+    async def scenario() -> None:
+        mailbox = device_mailbox()
+        asked = live(envelope_to(mailbox, 1))
+        garbage = msgspec.structs.replace(asked, sealed=Sealed(bytes(28)))
+        got: list[Envelope | Stored] = []
+        async with fake_relay() as bad, fake_relay() as good:
+            link = make_link([bad.name, good.name], mailbox, got)
+            async with running(link):
+                await until(lambda: all(state.is_ready for state in link.states()))
+                await bad.say(garbage)
+                await until(lambda: got == [garbage])
+                await good.say(asked)
+                await until(lambda: got == [garbage, asked])
 
     asyncio.run(scenario())
 

@@ -10,6 +10,8 @@ from pushmfa.link.dialing import Network, make_dialer
 from pushmfa.link.endpoints import is_local, link_url, relay_name
 from pushmfa.link.seen import SeenEnvelopes
 from pushmfa.terms import EnvelopeId, MailboxId
+from pushmfa.wire.envelope import Sealed
+from pushmfa.wire.link import Envelope
 
 MAILBOX = MailboxId(b"m" * 16)
 OTHER = MailboxId(b"o" * 16)
@@ -92,27 +94,44 @@ def test_local_relays_are_known(name: str, expected: bool) -> None:
     assert is_local(name) is expected
 
 
+def envelope(
+    number: int, *, to: MailboxId = MAILBOX, lifetime: int = 600, sealed: bytes = b""
+) -> Envelope:
+    return Envelope(
+        id=EnvelopeId(bytes([number]) * 16),
+        to=to,
+        sender=OTHER,
+        lifetime=lifetime,
+        sealed=Sealed(sealed.ljust(28)),
+    )
+
+
 def test_doubles_are_seen_for_each_mailbox() -> None:
     seen = SeenEnvelopes()
-    first = EnvelopeId(b"1" * 16)
-    assert seen.is_new(MAILBOX, first, lifetime=60, now=0)
-    assert not seen.is_new(MAILBOX, first, lifetime=60, now=1)
+    assert seen.is_new(envelope(1), now=0)
+    assert not seen.is_new(envelope(1), now=1)
     # Attack: another host takes the id first, at another mailbox of this device.
-    assert seen.is_new(OTHER, first, lifetime=60, now=1)
-    assert seen.has(MAILBOX, first)
+    assert seen.is_new(envelope(1, to=OTHER), now=1)
+    assert seen.has(envelope(1))
+
+
+def test_attack_something_else_under_the_id_of_an_envelope() -> None:
+    seen = SeenEnvelopes()
+    assert seen.is_new(envelope(1, sealed=b"garbage"), now=0)
+    assert not seen.has(envelope(1))
+    assert seen.is_new(envelope(1), now=0)
 
 
 def test_what_is_over_gives_way_first() -> None:
     seen = SeenEnvelopes(limit=3)
-    names = [EnvelopeId(bytes([number]) * 16) for number in range(5)]
-    assert seen.is_new(MAILBOX, names[0], lifetime=600, now=0)
-    assert seen.is_new(MAILBOX, names[1], lifetime=10, now=0)
-    assert seen.is_new(MAILBOX, names[2], lifetime=600, now=0)
-    assert seen.is_new(MAILBOX, names[3], lifetime=600, now=11)
-    assert not seen.has(MAILBOX, names[1])
-    assert seen.has(MAILBOX, names[0])
-    assert seen.is_new(MAILBOX, names[4], lifetime=600, now=12)
-    assert not seen.has(MAILBOX, names[0]), "none is over: the oldest goes"
+    assert seen.is_new(envelope(0), now=0)
+    assert seen.is_new(envelope(1, lifetime=10), now=0)
+    assert seen.is_new(envelope(2), now=0)
+    assert seen.is_new(envelope(3), now=11)
+    assert not seen.has(envelope(1))
+    assert seen.has(envelope(0))
+    assert seen.is_new(envelope(4), now=12)
+    assert not seen.has(envelope(0)), "none is over: the oldest goes"
 
 
 def test_a_ca_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:

@@ -39,11 +39,11 @@ class BadRelay:
         """Stand in for the class of a relay's links."""
         honest = mailboxes.take
 
-        def take(link: Link, letter: Envelope, now: float) -> list[Send]:
+        def take(link: Link, letter: Envelope, now: float, **how: Any) -> list[Send]:
             self.letters.append((link.role, letter))
             if self.keeps(link.role, letter):
                 return []
-            return honest(link, letter, now)
+            return honest(link, letter, now, **how)
 
         mailboxes.take = take  # type: ignore[assignment, method-assign]  # taken over
         self._links = Links(mailboxes, *given, **named)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from playwright.async_api import CDPSession
 
 from pushmfa.crypto.signing import Label
@@ -209,6 +210,19 @@ async def test_attack_the_relay_takes_a_challenge_back(tmp_path: Path) -> None:
             # The link ends, and is dialed again by itself.
             await it.page.wait_for_timeout(50)
             await is_asked(it)
+        await approve(it, module, number)
+
+
+@scene
+async def test_attack_a_relay_takes_the_id_of_a_challenge_first(tmp_path: Path) -> None:
+    async with attacked(tmp_path) as (it, bad):
+        bad.keeps = lambda role, _letter: role is Role.HOST
+        module, number = await it.log_in()
+        asked = bad.sent_by(Role.HOST)[-1]
+        bad.keeps = lambda _role, _letter: False
+        bad.say(msgspec.structs.replace(asked, sealed=Sealed(bytes(28))))
+        bad.say(asked)  # as the next relay would bring it
+        await is_asked(it)
         await approve(it, module, number)
 
 

@@ -11,6 +11,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from playwright.async_api import expect
+
 from pushmfa.device.command_text import command_text
 from pushmfa.login.devices import Device
 from pushmfa.terms import Digest, Kind
@@ -313,7 +315,11 @@ async def look_at_notices(it: Phone, evil: HostileHost, device: Device) -> None:
     # One that JSON can say and Unicode cannot is no card, whoever signed it.
     asked = evil.challenge(device)
     evil.say_raw(device, with_half_of_a_pair(asked))
+    said = it.page.locator("#live")
+    await said.evaluate("(node) => { node.textContent = ''; }")
     evil.say(device, asked)
+    # Who is at the history is told; a login that finds nothing on the screen opens.
+    await expect(said).not_to_be_empty()
     await it.press("Requests")
     await wait_for(it, "1 login waits")
     evil.say(device, evil.outcome(asked))
