@@ -23,8 +23,9 @@ export async function openToDevice({ host_id, device_id, mailbox, device_mailbox
   const info = sealingInfo("to-device", host_id, device_id, mailbox, device_mailbox);
   const { statement: raw, signature } = toDevice.decode(await open(keys.sealing, info, envelope.sealed));
   // Only the type is read before the signature, for the label. None of an enrollment is for here.
-  const type = String(Object(readJson(raw, raw.length)).type);
-  const known = Object.hasOwn(statements, type) ? /** @type {keyof typeof statements} */ (type) : malformed("type");
+  // Attack: a type that is no text, and throws something else than a refusal when made one.
+  const { type } = Object(readJson(raw, raw.length));
+  const known = typeof type === "string" && Object.hasOwn(statements, type) ? /** @type {keyof typeof statements} */ (type) : malformed("type");
   await verify(known, verify_key, raw, signature);
   const statement = statements[known].decode(raw);
   must(equal(statement.host_id, host_id) && equal(statement.device_id, device_id), "other_enrollment");

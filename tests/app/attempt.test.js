@@ -56,6 +56,14 @@ test("attack: a statement of an enrollment, or of a kind that is an object's own
   }
 });
 
+test("attack: a statement whose type is no text is refused like any other, and ends no link", async () => {
+  for (const type of ['{"toString":1,"valueOf":1}', '["challenge"]', "1", "null", "true"]) {
+    const statement = utf8(`{"type":${type},"version":1}`);
+    const envelope = await sent(challenge(device), { statement, label: "challenge" });
+    await assert.rejects(receive(envelope), refused("malformed"), type);
+  }
+});
+
 async function opened(sealed) {
   const { enrollment, host } = device;
   const names = [host.id, enrollment.device_id, enrollment.device_mailbox, host.mailbox];
