@@ -133,11 +133,11 @@ build/man/pushmfa.1: install-needs $(wildcard pushmfa/cli/*.py)
 	@mkdir -p $(@D)
 	$(BIN)/python -m pushmfa.cli.manual > $@.new && mv $@.new $@
 
-# How long commands take to start, beside python3 -c 'import click'.
 # How long the phone app takes to start: TLS, no cache, a page four times slower.
 bench-app: install-needs build/.apt-browsers
 	$(BIN)/python -m tests.bench.app_start
 
+# How long commands take to start, beside python3 -c 'import click'.
 bench-startup: install-needs
 	$(BIN)/python -m tests.bench.startup
 

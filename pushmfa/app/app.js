@@ -267,7 +267,9 @@ async function start() {
   isVerifier = isBuiltIn ?? false;
   change({ isKept: isKept ?? false });
   if (isNew) arrive(hash, opened);
-  await withSession((session) => session.start());
+  const { session } = await core();
+  if (isStolen) return; // while it was loaded
+  await session.start();
   if (!isNew) {
     go(nextView(app.model));
     arrive(hash, opened);

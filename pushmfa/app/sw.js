@@ -2,7 +2,7 @@
 // it is shown as neutral text, and nothing is decided in a notification.
 import { t } from "./texts.js";
 
-const VERSION = "da12cc727d02";
+const VERSION = "0c5b040db421";
 const FILES = [
   "./", "app.js", "attempt.js", "bytes.js", "cards.js", "crypto.js", "curve.js", "enroll-flow.js", "enroll.js", "errors.js", "harmless.js", "icon.png",
   "icon.svg", "json.js", "keys.js", "link-text.js", "link.js", "manifest.webmanifest", "push.js", "screens.js", "session.js",

@@ -120,7 +120,7 @@ async def _dial(url: str) -> ClientConnection:
             try:
                 return await connect(url, max_size=None)
             except OSError:
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.2)  # its port is not open yet
 
 
 # --- WebKitGTK -----------------------------------------------------------------------

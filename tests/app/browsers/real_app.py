@@ -68,7 +68,7 @@ class Page:
         try:
             async with asyncio.timeout(PATIENCE):
                 while not await self.ask(f"Boolean({expression})"):  # noqa: ASYNC110  a page has no event for it
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(0.1)  # asked again, as a person looks again
         except TimeoutError:
             shown = await self.ask("document.body.innerText")
             raise AssertionError(f"{expression}: the screen shows {shown!r}") from None

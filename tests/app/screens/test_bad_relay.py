@@ -76,8 +76,8 @@ async def all_is_read(it: Phone, bad: BadRelay, host: HostileHost) -> None:
     notice = host.notice(device, "the last", "root")
     bad.say(bad.forge(device, it.w.host.keys, notice))
     async with asyncio.timeout(20):
-        while not await it.page.evaluate(NOTES):  # noqa: ASYNC110  no event for it
-            await asyncio.sleep(0.05)
+        while not await it.page.evaluate(NOTES):  # noqa: ASYNC110  the page has no event for it
+            await asyncio.sleep(0.05)  # asked again
     await it.page.wait_for_timeout(200)
 
 
@@ -173,8 +173,8 @@ async def test_attack_the_relay_repeats_a_notice(tmp_path: Path) -> None:
                 bad.say(bad.again(letter))
         await it.page.get_by_role("button", name="I have seen it").first.click()
         async with asyncio.timeout(20):
-            while await it.page.evaluate(NOTES) != 7:  # noqa: ASYNC110  no event for it
-                await asyncio.sleep(0.05)
+            while await it.page.evaluate(NOTES) != 7:  # noqa: ASYNC110  the page has no event for it
+                await asyncio.sleep(0.05)  # asked again
         for letter in told:
             bad.say(bad.again(letter))
         await it.page.reload()
@@ -355,7 +355,7 @@ async def test_attack_a_storm_of_forged_pushes(tmp_path: Path) -> None:
         async with asyncio.timeout(30):
             while len(shown) < 43:
                 shown = await it.page.evaluate(SHOWN)
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # asked again
         assert {(title, body) for title, body in shown} == NEUTRAL
         await is_asked(it)
         await approve(it, module, number)

@@ -110,7 +110,7 @@ async def test_attack_a_push_shows_neutral_text(tmp_path: Path) -> None:
         async with asyncio.timeout(20):
             while len(shown) < 2:
                 shown = await it.page.evaluate(SHOWN)
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # asked again
         assert {(each["title"], each["body"]) for each in shown} == {
             ("A login asks", "Open to see it.")
         }
